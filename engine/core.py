@@ -1,0 +1,313 @@
+"""The engine: schedule, draft, target, verify, commit. Knows no method by name, and nothing of studies."""
+
+import itertools
+import time
+from collections.abc import Mapping
+from collections.abc import Sequence as Sequences
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from engine import sampler
+from engine.draft import Draft, Verification
+from engine.errors import ConfigError, EngineError
+from engine.kv_cache import KVCache
+from engine.loading import Target, describe, load_target
+from engine.logprobs import token_logprobs
+from engine.models.attention import Span
+from engine.models.decoder import TargetOutput
+from engine.outputs import RequestOutput
+from engine.proposers import find_proposer, resolve
+from engine.requests import check_prompt, new_sequence
+from engine.rows import Rows, build_rows, rows_to_process
+from engine.sampling_params import SamplingParams
+from engine.scheduler import Scheduler
+from engine.sequence import Batch, Sequence
+from engine.speculative_config import SpeculativeConfig, check_count
+from engine.stats import SpecDecodingStats, StepTimings
+from engine.stopping import StopChecker
+from engine.text import Text
+from engine.verify import verify
+
+SpecConfigLike = SpeculativeConfig | Mapping[str, Any] | None
+Prompt = str | Sequences[int]
+clock = time.perf_counter
+
+
+class Engine:
+    """A target model with a drafting method, serving requests in continuous batches.
+
+    `step` is the whole algorithm; `generate` loops over it for those who have all their prompts at hand.
+    """
+
+    def __init__(
+        self,
+        target: Target,
+        text: Text,
+        speculative_config: SpecConfigLike,
+        max_num_seqs: int,
+        max_batched: int,
+        seed: int,
+    ):
+        self._target = target
+        self._text = text
+        self._seed = seed
+        self._cache = KVCache(target.config, max_num_seqs, target.max_model_len, target.dtype, target.device)
+        self._scheduler = Scheduler(self._cache, max_batched)
+        self._stops = StopChecker(target.config.eos_token_ids, lambda: text.backend)
+        self._ids = itertools.count()
+        self.configure_speculation(speculative_config)
+
+    @classmethod
+    def load(
+        cls,
+        model: str | Path,
+        speculative_config: SpecConfigLike = None,
+        *,
+        max_num_seqs: int = 8,
+        max_model_len: int | None = None,
+        max_num_batched_tokens: int = 512,
+        dtype: str = "auto",
+        device: str = "auto",
+        num_threads: int | str = "auto",
+        seed: int = 0,
+    ) -> "Engine":
+        """Load a Hugging Face model folder.
+
+        dtype "auto" is fp32 on a CPU and the checkpoint's on a GPU; num_threads "auto" measures. `seed` keys the
+        requests that bring none. Raises ConfigError for anything the caller can mend, OutOfMemoryError where memory ends.
+        """
+        check_count("max_num_seqs", max_num_seqs, 1, 4096, required=True)
+        resolve(speculative_config)  # refuse a wrong one before the weights are read
+        target = load_target(Path(model), max_model_len, dtype, device, num_threads)
+        return cls(target, Text(Path(model)), speculative_config, max_num_seqs, max_num_batched_tokens, seed)
+
+    def configure_speculation(self, speculative_config: SpecConfigLike) -> None:
+        """Change how drafts are made, without reloading the target. Only while idle; statistics start anew."""
+        self._must_be_idle("configure_speculation")
+        config = resolve(speculative_config)
+        most = self.max_model_len - 1
+        if config.num_speculative_tokens and config.num_speculative_tokens > most:
+            raise ConfigError(
+                f"num_speculative_tokens={config.num_speculative_tokens} is above max_model_len - 1 = {most}"
+            )
+        self.speculative_config = config
+        self._proposer = find_proposer(config.method or "none")(config, self.max_model_len)
+        self._reset_counters()
+
+    @property
+    def max_model_len(self) -> int:
+        return self._target.max_model_len
+
+    @property
+    def tokenizer(self) -> Any:
+        """The transformers tokenizer of the model folder."""
+        return self._text.tokenizer
+
+    @property
+    def num_running(self) -> int:
+        return len(self._scheduler.running)
+
+    @property
+    def num_waiting(self) -> int:
+        return len(self._scheduler.waiting)
+
+    def has_unfinished_requests(self) -> bool:
+        return not self._scheduler.is_idle
+
+    def environment(self) -> dict[str, Any]:
+        """What runs where: recorded with every result."""
+        return describe(self._target) | {"max_num_seqs": self._cache.num_slots, "kv_cache_bytes": self._cache.num_bytes}
+
+    def add_request(self, request_id: str, prompt_token_ids: Sequences[int], sampling_params: SamplingParams) -> None:
+        """Queue a request; it joins the batch at a step boundary."""
+        check_prompt(prompt_token_ids, self._target.config.vocab_size, self.max_model_len)
+        if self._scheduler.find(request_id):
+            raise ConfigError(f"request id {request_id!r} is in use: give every request its own")
+        number = next(self._ids)
+        self._scheduler.add(
+            new_sequence(request_id, prompt_token_ids, sampling_params, self.max_model_len, self._seed, number, clock())
+        )
+
+    def abort_request(self, request_id: str) -> RequestOutput | None:
+        """End a request now; returns what it had, or None for an id that is not here."""
+        sequence = self._scheduler.find(request_id)
+        if sequence is None:
+            return None
+        sequence.finish_reason = "abort"
+        return self._finish(sequence, clock())
+
+    @torch.inference_mode()
+    def step(self) -> list[RequestOutput]:
+        """One step of every running sequence; returns the requests that finished in it."""
+        t0 = clock()
+        batch = self._scheduler.schedule(t0)
+        if not batch.decoding and not batch.prefilling:
+            return []
+        t1 = clock()
+        draft = self._draft(batch)
+        t2 = clock()
+        rows = build_rows(batch, draft)
+        output = self._forward(rows)
+        t3 = clock()
+        batch.advance_prompts()
+        draft = draft.with_empty(len(rows.ready))
+        verification = self._verify(batch.decoding + rows.ready, draft, output.logits)
+        t4 = clock()
+        finished = self._commit(batch, rows.ready, draft, verification, output, t4)
+        self.timing.count_step(len(rows.token_ids), t2 - t1, t3 - t2, t4 - t3, clock() - t4 + t1 - t0)
+        return finished
+
+    def generate(
+        self, prompts: Sequences[Prompt], sampling_params: SamplingParams | Sequences[SamplingParams] | None = None
+    ) -> list[RequestOutput]:
+        """Serve all prompts (text or token ids), as many at a time as max_num_seqs; outputs in the prompts' order."""
+        params = self._params_for(prompts, sampling_params)
+        ids = [f"generate-{next(self._ids)}" for _ in prompts]
+        encoded = [self._text.encode(prompt) if isinstance(prompt, str) else list(prompt) for prompt in prompts]
+        for tokens in encoded:
+            check_prompt(tokens, self._target.config.vocab_size, self.max_model_len)
+        for request_id, tokens, wish in zip(ids, encoded, params, strict=True):
+            self.add_request(request_id, tokens, wish)
+        outputs: dict[str, RequestOutput] = {}
+        while len(outputs.keys() & set(ids)) < len(ids):
+            outputs |= {output.request_id: output for output in self.step()}
+        return [outputs[request_id] for request_id in ids]
+
+    def reset(self) -> None:
+        """Clear what drafting carries from request to request, and the statistics. Only while idle."""
+        self._must_be_idle("reset")
+        self._scheduler.check_integrity()
+        self._proposer.reset()
+        self._reset_counters()
+
+    @torch.inference_mode()
+    def warm_up(self, max_batch: int | None = None) -> None:
+        """Run every (batch, rows) shape once that drafting can ask for, so that none is first met while timed."""
+        self._must_be_idle("warm_up")
+        most = min(max_batch or self._cache.num_slots, self._cache.num_slots)
+        depth = min(self.speculative_config.num_speculative_tokens or 0, self.max_model_len - 1)
+        for batch, rows in itertools.product(range(1, most + 1), {1, 1 + depth // 2, 1 + depth}):
+            spans = [Span(slot, 0, rows) for slot in range(batch)]
+            self._target.decoder.forward([0] * (batch * rows), spans, [], self._cache)
+
+    @torch.inference_mode()
+    def next_token_scores(
+        self,
+        token_ids: Sequences[int],
+        sampling_params: SamplingParams,
+        position: int,
+        num_prompt_tokens: int | None = None,
+    ) -> Tensor:
+        """[V] scores whose argmax is the token at index `position` of prompt + output, given `token_ids` before it.
+
+        Greedy: processed logits. Sampled: log-probabilities plus the noise of (seed, position). Only while idle.
+        """
+        self._must_be_idle("next_token_scores")
+        prefix = list(token_ids[:position])
+        sequence = new_sequence("scores", prefix, sampling_params, self.max_model_len, self._seed, 0, 0.0)
+        sequence.num_prompt_tokens = len(prefix) if num_prompt_tokens is None else num_prompt_tokens
+        logits = self._target.decoder.forward(
+            prefix, [], [Span(0, 0, len(prefix))], self._cache, [len(prefix) - 1]
+        ).logits
+        if sampling_params.changes_logits:
+            sampler.apply(logits, [sampler.Row(0, sequence, ())], self._target.config.eos_token_ids)
+        return logits[0]
+
+    def _draft(self, batch: Batch) -> Draft:
+        config = self.speculative_config
+        cutoff = config.disable_by_batch_size
+        if not batch.decoding or (cutoff is not None and self.num_running > cutoff):
+            return Draft.empty(len(batch.decoding))
+        most = config.num_speculative_tokens or 0
+        return self._proposer.propose(batch.decoding, [min(most, sequence.draft_room) for sequence in batch.decoding])
+
+    def _forward(self, rows: Rows) -> TargetOutput:
+        decoder = self._target.decoder
+        return decoder.forward(
+            rows.token_ids, rows.short, rows.long, self._cache, rows.logits_rows, self._proposer.taps
+        )
+
+    def _verify(self, sequences: list[Sequence], draft: Draft, logits: Tensor) -> Verification:
+        processed = rows_to_process(sequences, draft)
+        wants_raw = any(sequence.params.logprobs is not None for sequence in sequences)
+        self._raw_logits = logits.clone() if processed and wants_raw else logits
+        return verify(draft, sampler.choose(logits, processed, self._target.config.eos_token_ids))
+
+    def _commit(
+        self,
+        batch: Batch,
+        ready: list[Sequence],
+        draft: Draft,
+        verification: Verification,
+        output: TargetOutput,
+        now: float,
+    ) -> list[RequestOutput]:
+        """Extend the sequences by what was emitted, move their cache lengths, and end those that stopped."""
+        sequences, row = batch.decoding + ready, 0
+        for sequence, drafted, accepted in zip(batch.decoding, draft.counts, verification.num_accepted, strict=False):
+            sequence.num_computed += 1 + accepted
+            self._observe_draft(sequence, drafted, accepted)
+        for i, sequence in enumerate(sequences):
+            kept = self._stops.extend(sequence, verification.emitted[i])
+            self._deliver(sequence, kept, row, now)
+            row += 1 + draft.counts[i]
+        self.timing.count_decode(len(batch.decoding), sum(s.metrics.deliveries[-1][1] for s in batch.decoding))
+        self._proposer.observe(batch.decoding, verification, output)
+        if ready:
+            self._proposer.start(ready, output)
+        return [self._finish(sequence, now) for sequence in sequences if sequence.finish_reason]
+
+    def _observe_draft(self, sequence: Sequence, drafted: int, accepted: int) -> None:
+        if not drafted:
+            return
+        self.stats.observe_draft(drafted, accepted)
+        sequence.metrics.num_drafts += 1
+        sequence.metrics.num_draft_tokens += drafted
+        sequence.metrics.num_accepted_tokens += accepted
+
+    def _deliver(self, sequence: Sequence, count: int, row: int, now: float) -> None:
+        metrics = sequence.metrics
+        metrics.deliveries.append((now, count))
+        if metrics.first_token_time is None:
+            metrics.first_token_time = now
+        if sequence.params.logprobs is not None:
+            tokens = sequence.tokens[-count:]
+            sequence.logprobs += token_logprobs(self._raw_logits[row : row + count], tokens, sequence.params.logprobs)
+        self.timing.num_output_tokens += count
+
+    def _finish(self, sequence: Sequence, now: float) -> RequestOutput:
+        sequence.metrics.finished_time = now
+        self._scheduler.remove(sequence)
+        self._proposer.stop(sequence)
+        tokens = sequence.output_token_ids
+        return RequestOutput(
+            request_id=sequence.request_id,
+            prompt_token_ids=sequence.tokens[: sequence.num_prompt_tokens],
+            token_ids=tokens,
+            text=self._stops.cut_text(sequence, self._text.decode(tokens)),
+            finish_reason=sequence.finish_reason or "abort",
+            stop_reason=sequence.stop_reason,
+            logprobs=sequence.logprobs if sequence.params.logprobs is not None else None,
+            metrics=sequence.metrics,
+        )
+
+    def _reset_counters(self) -> None:
+        self.stats = SpecDecodingStats(self.speculative_config.num_speculative_tokens or 0)
+        self.timing = StepTimings()
+
+    def _must_be_idle(self, what: str) -> None:
+        if not self._scheduler.is_idle:
+            raise EngineError(f"{what} needs an idle engine: {self.num_running} requests run, {self.num_waiting} wait")
+
+    @staticmethod
+    def _params_for(
+        prompts: Sequences[Prompt], params: SamplingParams | Sequences[SamplingParams] | None
+    ) -> list[SamplingParams]:
+        if params is None or isinstance(params, SamplingParams):
+            return [params or SamplingParams()] * len(prompts)
+        if len(params) != len(prompts):
+            raise ConfigError(f"{len(params)} sampling params for {len(prompts)} prompts: give one, or one for each")
+        return list(params)

@@ -1,0 +1,47 @@
+"""The types that travel through a step: what was drafted, and what the target made of it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """Draft trees of the decoding sequences of one step in flat arrays, one sequence's nodes after another's.
+
+    tokens   [N] nodes in breadth-first order within a sequence
+    counts   [S] nodes per sequence; 0 is no draft
+    parents  [N] a node's parent, counted within its sequence, -1 for the root (the last sampled token);
+             None says that every sequence drafts a chain (parents -1, 0, 1, ...)
+    probs    [N, V] the distribution each node was sampled from; None says the drafts are one-hot
+    """
+
+    tokens: Sequence[int]
+    counts: Sequence[int]
+    parents: Sequence[int] | None = None
+    probs: Tensor | None = None
+
+    @classmethod
+    def empty(cls, num_sequences: int) -> "Draft":
+        return cls([], [0] * num_sequences)
+
+    @classmethod
+    def chains(cls, chains: Sequence[Sequence[int]]) -> "Draft":
+        return cls([token for chain in chains for token in chain], [len(chain) for chain in chains])
+
+    def with_empty(self, num_sequences: int) -> "Draft":
+        """The same followed by `num_sequences` sequences that have no draft."""
+        return replace(self, counts=[*self.counts, *[0] * num_sequences]) if num_sequences else self
+
+    @property
+    def is_chain(self) -> bool:
+        return self.parents is None
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """Per decoding sequence: how many drafted tokens the target accepted, and the tokens to emit (accepted + one)."""
+
+    num_accepted: list[int]
+    emitted: list[list[int]]

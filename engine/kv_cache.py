@@ -1,0 +1,65 @@
+"""The preallocated key-value cache: one fixed slot of `max_model_len` positions for every running sequence."""
+
+import heapq
+
+import psutil
+import torch
+from torch import Tensor
+
+from engine.errors import EngineError, OutOfMemoryError
+from engine.models.config import DecoderConfig
+
+
+class KVCache:
+    """Keys and values of all layers, allocated once.
+
+    layers[i] is [slots * max_model_len, 2 * kv_heads * D]: keys then values of a position, so that a step writes both
+    with one copy. A rejected draft needs no clean-up: its rows lie beyond the sequence's length and are overwritten.
+    """
+
+    def __init__(
+        self, config: DecoderConfig, num_slots: int, max_model_len: int, dtype: torch.dtype, device: torch.device
+    ):
+        self.num_slots = num_slots
+        self.max_model_len = max_model_len
+        self._heads = config.num_kv_heads
+        self._head_dim = config.head_dim
+        width = 2 * config.num_kv_heads * config.head_dim
+        self.num_bytes = config.num_layers * num_slots * max_model_len * width * dtype.itemsize
+        self._refuse_if_larger_than(_free_bytes(device))
+        shape = (num_slots * max_model_len, width)
+        self.layers = [torch.zeros(shape, dtype=dtype, device=device) for _ in range(config.num_layers)]
+        self._views = [layer.view(num_slots, max_model_len, 2, self._heads, self._head_dim) for layer in self.layers]
+        self._free = list(range(num_slots))
+
+    def _refuse_if_larger_than(self, free: int) -> None:
+        if self.num_bytes > free:
+            raise OutOfMemoryError(
+                f"the key-value cache of {self.num_slots} x {self.max_model_len} positions needs "
+                f"{self.num_bytes / 2**30:.2f} GiB and {free / 2**30:.2f} GiB are free: lower max_num_seqs or max_model_len"
+            )
+
+    def view(self, layer: int, first_slot: int, num_slots: int, length: int) -> tuple[Tensor, Tensor]:
+        """Keys and values [num_slots, kv_heads, length, D] of neighbouring slots, without a copy."""
+        both = self._views[layer][first_slot : first_slot + num_slots, :length].permute(2, 0, 3, 1, 4)
+        return both[0], both[1]
+
+    @property
+    def num_free(self) -> int:
+        return len(self._free)
+
+    def take_slot(self) -> int:
+        """The lowest free slot: running sequences stay close together, so a batch is one view."""
+        return heapq.heappop(self._free)
+
+    def give_back(self, slot: int) -> None:
+        heapq.heappush(self._free, slot)
+
+    def check_integrity(self, slots_in_use: list[int]) -> None:
+        """Every slot is either free or used once."""
+        if sorted(self._free + slots_in_use) != list(range(self.num_slots)):
+            raise EngineError(f"cache slots leaked: free {sorted(self._free)}, in use {sorted(slots_in_use)}")
+
+
+def _free_bytes(device: torch.device) -> int:
+    return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else psutil.virtual_memory().available

@@ -1,0 +1,1 @@
+"""The target decoder and everything needed to load it from a Hugging Face folder."""

@@ -1,0 +1,144 @@
+"""One decoder layer of the Llama family, in inference form. The target and the draft networks are built from it."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.functional import rms_norm, silu
+
+from engine.kv_cache import KVCache
+from engine.models.attention import Group, attend
+from engine.models.config import DecoderConfig
+from engine.models.linear import Linear, Product, build_linear
+from engine.models.loader import Weights
+from engine.models.rope import interleave_pairs
+
+Norm = Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True, slots=True)
+class StepInput:
+    """The rows of a step as every layer needs them.
+
+    places    [rows] where a row's key and value go: slot * max_model_len + position
+    rotation  [rows, heads + 2 * kv_heads, D/2] complex; ones where the values lie
+    """
+
+    places: Tensor
+    rotation: Tensor
+    groups: Sequence[Group]
+
+
+@dataclass(frozen=True, slots=True)
+class LayerWeights:
+    """Fused tensors of a layer. `qkv` rows are queries, keys (pairs interleaved for RoPE), values."""
+
+    input_norm: Tensor
+    post_norm: Tensor
+    qkv: Tensor
+    qkv_bias: Tensor | None
+    o: Tensor
+    o_bias: Tensor | None
+    gate_up: Tensor
+    gate_up_bias: Tensor | None
+    down: Tensor
+    down_bias: Tensor | None
+    qk_norm: Tensor | None  # [heads + kv_heads, D], interleaved
+
+    @property
+    def matrices(self) -> list[Tensor]:
+        return [self.qkv, self.o, self.gate_up, self.down]
+
+
+def load_layer(
+    weights: Weights, prefix: str, config: DecoderConfig, dtype: torch.dtype, device: torch.device
+) -> LayerWeights:
+    """Take and fuse the tensors of the layer whose names begin with `prefix`, e.g. "model.layers.0."."""
+    hidden, inner, dim = config.hidden_size, config.intermediate_size, config.head_dim
+    q_rows, kv_rows = config.num_heads * dim, config.num_kv_heads * dim
+
+    def take(name: str, *shape: int) -> Tensor:
+        return weights.take(prefix + name, shape, dtype, device)
+
+    def fuse(names: Sequence[str], rows: Sequence[int], *columns: int) -> Tensor:
+        return torch.cat([take(name, row, *columns) for name, row in zip(names, rows, strict=True)])
+
+    def fuse_qkv(suffix: str, *columns: int) -> Tensor:
+        q = take(f"self_attn.q_proj.{suffix}", q_rows, *columns)
+        k = take(f"self_attn.k_proj.{suffix}", kv_rows, *columns)
+        v = take(f"self_attn.v_proj.{suffix}", kv_rows, *columns)
+        return torch.cat([interleave_pairs(q, dim), interleave_pairs(k, dim), v])
+
+    gate_up, inners = ("mlp.gate_proj.", "mlp.up_proj."), (inner, inner)
+    return LayerWeights(
+        input_norm=take("input_layernorm.weight", hidden),
+        post_norm=take("post_attention_layernorm.weight", hidden),
+        qkv=fuse_qkv("weight", hidden),
+        qkv_bias=fuse_qkv("bias") if config.qkv_bias else None,
+        o=take("self_attn.o_proj.weight", hidden, q_rows),
+        o_bias=take("self_attn.o_proj.bias", hidden) if config.o_bias else None,
+        gate_up=fuse([name + "weight" for name in gate_up], inners, hidden),
+        gate_up_bias=fuse([name + "bias" for name in gate_up], inners) if config.mlp_bias else None,
+        down=take("mlp.down_proj.weight", hidden, inner),
+        down_bias=take("mlp.down_proj.bias", hidden) if config.mlp_bias else None,
+        qk_norm=_head_norms(take, config) if config.qk_norm else None,
+    )
+
+
+def _head_norms(take: Callable[..., Tensor], config: DecoderConfig) -> Tensor:
+    q = interleave_pairs(take("self_attn.q_norm.weight", config.head_dim), config.head_dim)
+    k = interleave_pairs(take("self_attn.k_norm.weight", config.head_dim), config.head_dim)
+    return torch.cat([q.expand(config.num_heads, -1), k.expand(config.num_kv_heads, -1)])
+
+
+class Layer:
+    """x -> x + attention(norm(x)) -> x + mlp(norm(x)), with x [rows, hidden] changed in place."""
+
+    def __init__(self, weights: LayerWeights, config: DecoderConfig, index: int, product: Product):
+        self.index = index
+        self.window = config.windows[index]
+        self._dim = config.head_dim
+        self._q_width = config.num_heads * config.head_dim
+        self._inner = config.intermediate_size
+        self._input_norm = build_norm(weights.input_norm, config.rms_norm_eps)
+        self._post_norm = build_norm(weights.post_norm, config.rms_norm_eps)
+        self._qk_norm, self._eps = weights.qk_norm, config.rms_norm_eps
+        self._qkv: Linear = build_linear(weights.qkv, weights.qkv_bias, product)
+        self._o: Linear = build_linear(weights.o, weights.o_bias, product)
+        self._gate_up: Linear = build_linear(weights.gate_up, weights.gate_up_bias, product)
+        self._down: Linear = build_linear(weights.down, weights.down_bias, product)
+
+    def __call__(self, x: Tensor, step: StepInput, cache: KVCache) -> Tensor:
+        qkv = self._qkv(self._input_norm(x))
+        if self._qk_norm is not None:
+            self._normalise_heads(qkv, self._qk_norm)
+        qkv = _rotate(qkv, step.rotation)
+        cache.layers[self.index].index_copy_(0, step.places, qkv[:, self._q_width :])
+        query = qkv[:, : self._q_width]
+        x.add_(self._o(attend(query, cache, self.index, step.groups, self.window, self._dim)))
+        inner = self._gate_up(self._post_norm(x))
+        return x.add_(self._down(silu(inner[:, : self._inner]).mul_(inner[:, self._inner :])))
+
+    def _normalise_heads(self, qkv: Tensor, weight: Tensor) -> None:
+        heads = qkv.view(qkv.shape[0], -1, self._dim)[:, : weight.shape[0]]
+        heads.copy_(rms_norm(heads, (self._dim,), None, self._eps) * weight)
+
+
+def build_norm(weight: Tensor, eps: float) -> Norm:
+    """RMSNorm over the last dimension: x / sqrt(mean(x^2) + eps) * weight."""
+    width = weight.shape[0]
+    if weight.device.type != "cpu" or weight.dtype != torch.float32:
+        return lambda x: rms_norm(x, (width,), weight, eps)
+    # The same with the fewest operations: x * w * sqrt(n) / hypot(|x|, sqrt(eps * n)).
+    scaled, floor = weight * math.sqrt(width), torch.tensor(math.sqrt(eps * width))
+    norm, hypot = torch.linalg.vector_norm, torch.hypot
+    return lambda x: (x * scaled).div_(hypot(norm(x, 2, -1, True), floor))
+
+
+def _rotate(qkv: Tensor, rotation: Tensor) -> Tensor:
+    """Rotate queries and keys (values meet ones); computed in fp32 whatever the dtype."""
+    exact = qkv.float()
+    torch.view_as_complex(exact.view(qkv.shape[0], rotation.shape[1], -1, 2)).mul_(rotation)
+    return exact.to(qkv.dtype)

@@ -1,0 +1,48 @@
+"""What a finished request carries back."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True)
+class RequestMetrics:
+    """Times in seconds of `time.perf_counter`; `deliveries` holds (time, tokens) for every step that emitted."""
+
+    arrival_time: float
+    first_scheduled_time: float | None = None
+    first_token_time: float | None = None
+    finished_time: float | None = None
+    deliveries: list[tuple[float, int]] = field(default_factory=list)
+    num_drafts: int = 0
+    num_draft_tokens: int = 0
+    num_accepted_tokens: int = 0
+
+    @property
+    def ttft(self) -> float | None:
+        """Time to first token, queueing included."""
+        return None if self.first_token_time is None else self.first_token_time - self.arrival_time
+
+    @property
+    def e2e(self) -> float | None:
+        return None if self.finished_time is None else self.finished_time - self.arrival_time
+
+    @property
+    def tpot(self) -> float | None:
+        """Time per output token after the first: (E2E - TTFT) / (n - 1); None below two tokens."""
+        tokens = sum(count for _, count in self.deliveries)
+        if self.finished_time is None or self.first_token_time is None or tokens < 2:
+            return None
+        return (self.finished_time - self.first_token_time) / (tokens - 1)
+
+
+@dataclass(frozen=True, slots=True)
+class RequestOutput:
+    """`logprobs`, when asked for, holds per emitted token {token id: log-probability under the raw model}."""
+
+    request_id: str
+    prompt_token_ids: list[int]
+    token_ids: list[int]
+    text: str
+    finish_reason: str  # "stop" | "length" | "abort"
+    stop_reason: int | str | None
+    logprobs: list[dict[int, float]] | None
+    metrics: RequestMetrics

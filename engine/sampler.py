@@ -1,0 +1,102 @@
+"""From logits to the target's choice at every row: processors, then an argmax of scores.
+
+Order: logit bias, min_tokens, penalties (over output and the drafted prefix), temperature, min_p, top_k, top_p, noise.
+A row is the place after one token; its position is the index of the token to be chosen there.
+"""
+
+from collections.abc import Sequence as Sequences
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from engine import noise
+from engine.sampling_params import SamplingParams
+from engine.sequence import Sequence
+
+
+class Row(NamedTuple):
+    """One row of logits that asks for processing: whose it is and which drafted tokens precede it."""
+
+    place: int
+    sequence: Sequence
+    drafted: Sequences[int]
+
+    @property
+    def position(self) -> int:
+        return len(self.sequence.tokens) + len(self.drafted)
+
+
+def choose(logits: Tensor, rows: Sequences[Row], eos_token_ids: Sequences[int]) -> list[int]:
+    """logits [R, V] (changed in place) -> R token ids. `rows` lists those whose request changes its logits."""
+    if rows:
+        apply(logits, rows, eos_token_ids)
+    return logits.argmax(-1).tolist()
+
+
+def apply(logits: Tensor, rows: Sequences[Row], eos_token_ids: Sequences[int]) -> None:
+    """Turn the logits of these rows into scores whose argmax is the chosen token, in place."""
+    for row in rows:
+        _adjust(logits[row.place], row, eos_token_ids)
+    sampled = [row for row in rows if not row.sequence.params.is_greedy]
+    if sampled:
+        index = torch.tensor([row.place for row in sampled], device=logits.device)
+        logits[index] = _sampling_scores(logits[index].double(), sampled).to(logits.dtype)
+
+
+def _sampling_scores(logits: Tensor, rows: Sequences[Row]) -> Tensor:
+    """[R, V] float64: log-probabilities after the filters plus noise; filtered tokens at -inf."""
+    params = [row.sequence.params for row in rows]
+    logits = logits / torch.tensor([p.temperature for p in params], dtype=torch.float64, device=logits.device)[:, None]
+    logits = _filter(logits, params)
+    keys = [noise.key(row.sequence.seed, row.position) for row in rows]
+    return logits + noise.gumbel(keys, logits.shape[1], logits.device)
+
+
+def _adjust(logits: Tensor, row: Row, eos_token_ids: Sequences[int]) -> None:
+    params, sequence = row.sequence.params, row.sequence
+    for token, bias in (params.logit_bias or {}).items():
+        logits[token] += bias
+    if sequence.num_output_tokens + len(row.drafted) < params.min_tokens:
+        for token in (*eos_token_ids, *(params.stop_token_ids or ())):
+            logits[token] = float("-inf")
+    if params.has_penalties:
+        _penalise(logits, params, sequence, row.drafted)
+
+
+def _penalise(logits: Tensor, params: SamplingParams, sequence: Sequence, drafted: Sequences[int]) -> None:
+    """Repetition over prompt and output; presence and frequency over output; the drafted prefix counts as output."""
+    output = torch.tensor([*sequence.output_token_ids, *drafted], dtype=torch.int64, device=logits.device)
+    counts = torch.bincount(output, minlength=logits.shape[0])
+    seen = counts > 0
+    repeated = seen.clone()
+    repeated[torch.tensor(sequence.tokens[: sequence.num_prompt_tokens], device=logits.device)] = True
+    factor = params.repetition_penalty
+    scaled = torch.where(logits > 0, logits / factor, logits * factor)
+    logits.copy_(torch.where(repeated, scaled, logits))
+    logits.sub_(params.frequency_penalty * counts).sub_(params.presence_penalty * seen)
+
+
+def _filter(logits: Tensor, params: Sequences[SamplingParams]) -> Tensor:
+    if any(p.min_p > 0 for p in params):
+        floor = logits.max(-1, keepdim=True).values + _column([p.min_p for p in params], logits).log()
+        logits = logits.masked_fill(logits < floor, float("-inf"))
+    if any(p.top_k > 0 or p.top_p < 1 for p in params):
+        logits = _top_k_top_p(logits, params)
+    return logits
+
+
+def _top_k_top_p(logits: Tensor, params: Sequences[SamplingParams]) -> Tensor:
+    """Keep the k largest, then the smallest set of the rest whose mass reaches p (the token that crosses p stays)."""
+    ordered, order = logits.sort(-1, descending=True)
+    size = logits.shape[1]
+    k = _column([p.top_k if p.top_k > 0 else size for p in params], logits)
+    ordered = ordered.masked_fill(torch.arange(size, device=logits.device) >= k, float("-inf"))
+    probs = ordered.softmax(-1)
+    before = probs.cumsum(-1) - probs
+    ordered = ordered.masked_fill(before >= _column([p.top_p for p in params], logits), float("-inf"))
+    return torch.full_like(logits, float("-inf")).scatter_(1, order, ordered)
+
+
+def _column(values: list[float], like: Tensor) -> Tensor:
+    return torch.tensor(values, dtype=torch.float64, device=like.device)[:, None]

@@ -1,0 +1,69 @@
+"""One request while it runs, and the batch of a step."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from engine.outputs import RequestMetrics
+from engine.sampling_params import SamplingParams
+
+FinishReason = Literal["stop", "length", "abort"]
+
+
+@dataclass(slots=True, eq=False)
+class Sequence:
+    """Tokens of a request: prompt, then output. The cache holds positions [0, num_computed)."""
+
+    request_id: str
+    tokens: list[int]
+    num_prompt_tokens: int
+    params: SamplingParams
+    seed: int
+    max_len: int  # no token beyond this length: the smaller of prompt + max_tokens and max_model_len
+    metrics: RequestMetrics
+    slot: int = -1
+    num_computed: int = 0
+    finish_reason: FinishReason | None = None
+    stop_reason: int | str | None = None
+    logprobs: list[dict[int, float]] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    @property
+    def output_token_ids(self) -> list[int]:
+        return self.tokens[self.num_prompt_tokens :]
+
+    @property
+    def num_output_tokens(self) -> int:
+        return len(self.tokens) - self.num_prompt_tokens
+
+    @property
+    def num_pending(self) -> int:
+        """Tokens whose keys and values are not cached yet; one while decoding."""
+        return len(self.tokens) - self.num_computed
+
+    @property
+    def is_decoding(self) -> bool:
+        return self.num_pending == 1 and self.num_output_tokens > 0
+
+    @property
+    def draft_room(self) -> int:
+        """How many drafted tokens could still be emitted: one place is the target's own."""
+        return self.max_len - len(self.tokens) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """The sequences of one step.
+
+    decoding    have one pending token each and may carry a draft; ordered by slot
+    prefilling  pairs (sequence, tokens of its pending ones to compute now)
+    """
+
+    decoding: list[Sequence]
+    prefilling: list[tuple[Sequence, int]]
+
+    def advance_prompts(self) -> None:
+        """Note that the chunks of this step are in the cache."""
+        for sequence, count in self.prefilling:
+            sequence.num_computed += count
