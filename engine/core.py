@@ -77,7 +77,7 @@ class Engine:
         """Load a Hugging Face model folder.
 
         dtype "auto" is fp32 on a CPU and the checkpoint's on a GPU; num_threads "auto" measures. `seed` keys the
-        requests that bring none. Raises ConfigError for anything the caller can mend, OutOfMemoryError where memory ends.
+        requests that bring none. Raises ConfigError for what the caller can mend, OutOfMemoryError where memory ends.
         """
         check_count("max_num_seqs", max_num_seqs, 1, 4096, required=True)
         resolve(speculative_config)  # refuse a wrong one before the weights are read

@@ -36,7 +36,7 @@ class KVCache:
         if self.num_bytes > free:
             raise OutOfMemoryError(
                 f"the key-value cache of {self.num_slots} x {self.max_model_len} positions needs "
-                f"{self.num_bytes / 2**30:.2f} GiB and {free / 2**30:.2f} GiB are free: lower max_num_seqs or max_model_len"
+                f"{self.num_bytes / 2**30:.2f} GiB; {free / 2**30:.2f} GiB are free: lower max_num_seqs or max_model_len"
             )
 
     def view(self, layer: int, first_slot: int, num_slots: int, length: int) -> tuple[Tensor, Tensor]:

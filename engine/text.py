@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from tokenizers import Tokenizer
 
 from engine.errors import ConfigError
+from engine.hub import load_transformers
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -20,20 +21,19 @@ class Text:
 
     @property
     def exists(self) -> bool:
-        return (self._folder / "tokenizer.json").exists()
+        return any((self._folder / name).exists() for name in ("tokenizer.json", "vocab.json", "tokenizer.model"))
 
     @cached_property
     def tokenizer(self) -> "PreTrainedTokenizerBase":
         if not self.exists:
             raise ConfigError(f"{self._folder} has no tokenizer.json: give prompts as token ids, or add the tokenizer")
-        from transformers import AutoTokenizer
-
-        return AutoTokenizer.from_pretrained(self._folder, trust_remote_code=False)
+        return load_transformers().AutoTokenizer.from_pretrained(self._folder, trust_remote_code=False)
 
     @cached_property
     def backend(self) -> Tokenizer:
-        """The tokenizers library's own object: enough to decode, and quick to load."""
-        return Tokenizer.from_file(str(self._folder / "tokenizer.json"))
+        """The tokenizers library's own object: enough to decode, and quick to load where the folder holds it."""
+        path = self._folder / "tokenizer.json"
+        return Tokenizer.from_file(str(path)) if path.exists() else self.tokenizer.backend_tokenizer
 
     def encode(self, text: str) -> list[int]:
         return self.tokenizer.encode(text)

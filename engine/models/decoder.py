@@ -18,7 +18,7 @@ from engine.models.rope import inverse_frequencies, rotations
 
 @dataclass(frozen=True, slots=True)
 class TargetOutput:
-    """logits [selected rows, V]; taps: hidden states [rows, H] after b layers, by b (b = num_layers: after the norm)."""
+    """logits [selected rows, V]; taps: hidden states [rows, H] after b layers, by b (b = layers: after the norm)."""
 
     logits: Tensor
     taps: dict[int, Tensor]
@@ -113,4 +113,4 @@ class Decoder:
         return out
 
     def _tensor(self, values: Sequence[int]) -> Tensor:
-        return torch.tensor(values, device=self._device)
+        return torch.tensor(values, dtype=torch.int64, device=self._device)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from engine.errors import ConfigError
+from engine.hub import load_transformers
 
 
 def interleave_pairs(weight: Tensor, head_dim: int) -> Tensor:
@@ -37,10 +38,8 @@ def rotations(inv_freq: Tensor, scale: float, max_positions: int) -> Tensor:
 
 
 def _scaled_frequencies(config: dict[str, Any], kind: str, rope: dict[str, Any], head_dim: int) -> tuple[Tensor, float]:
-    from transformers import LlamaConfig
-    from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
-
+    transformers = load_transformers()
     keys = ("hidden_size", "num_attention_heads", "max_position_embeddings")
     values = {key: config[key] for key in keys if key in config}
-    shaped = LlamaConfig(**values, head_dim=head_dim, rope_parameters=rope)
-    return ROPE_INIT_FUNCTIONS[kind](shaped, torch.device("cpu"))
+    shaped = transformers.LlamaConfig(**values, head_dim=head_dim, rope_parameters=rope)
+    return transformers.modeling_rope_utils.ROPE_INIT_FUNCTIONS[kind](shaped, torch.device("cpu"))
