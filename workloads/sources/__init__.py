@@ -1,0 +1,1 @@
+"""One file a source of prompts; see `workloads/registry.py` for what a source must have."""

@@ -1,0 +1,28 @@
+"""Complete a function of Python's standard library from its beginning; files are divided among the splits by name.
+
+Which functions there are depends on the Python that runs this; for one Python version the prompts are always the same.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from workloads.generate import example
+from workloads.request import SPLITS as SPLITS
+from workloads.request import Example, Split
+from workloads.stdlib import functions
+
+OPTIONS: dict[str, Any] = {}
+ASK = "Complete this Python function."
+
+
+def examples(split: Split, seed: int, options: Mapping[str, Any]) -> Iterator[Example]:
+    """Each function of the split once, in an order given by the seed."""
+    found = list(functions(split))
+    draw = random.Random(f"code/{split}/{seed}")
+    draw.shuffle(found)
+    for file, lines in found:
+        cut = draw.randint(min(2, len(lines) - 2), max(len(lines) // 2, 2))
+        yield example(f"{ASK}\n\n" + "\n".join(lines[:cut]) + "\n", "\n".join(lines[cut:]), file=file)
