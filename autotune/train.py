@@ -1,0 +1,83 @@
+"""Train an embedded model: `python -m autotune.train method=none model=tiny [train.recipe.tokens=...]`; resumes."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+import torch
+from omegaconf import DictConfig, OmegaConf
+from tokenizers import Tokenizer
+
+from autotune import corpus
+from engine.training.documents import Batch, Encoder, Row, batches, collate
+from engine.training.export import export
+from engine.training.network import Shape
+from engine.training.recipe import Recipe
+from engine.training.tokenizer import save_tokenizer, train_tokenizer
+from engine.training.trainer import Trainer
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def main(arguments: list[str]) -> int:
+    config = load(arguments)
+    shape, recipe = Shape(**config.shape), Recipe(**config.recipe)
+    torch.set_num_threads(recipe.threads)
+    folder, target = ROOT / config.folder, ROOT / config.export
+    tokenizer = the_tokenizer(config, folder, shape)
+    save_tokenizer(tokenizer, target, shape.max_positions)
+    encoder = Encoder(tokenizer, recipe.prompt_weight, recipe.max_length)
+    trainer = Trainer(shape, recipe, folder)
+    print(f"resuming at step {trainer.step}" if trainer.resume() else "starting", flush=True)
+    checks = {task: evaluation(encoder, task, config.held_out_documents) for task in config.mixture}
+    trainer.run(
+        training(config, encoder, recipe), checks, lambda network: export(network, target, encoder.bos, encoder.eos)
+    )
+    print(f"exported to {target}", flush=True)
+    return 0
+
+
+def load(arguments: list[str]) -> DictConfig:
+    """conf/train/<model>.yaml with `train.key=value` from the command line."""
+    given = OmegaConf.from_dotlist(arguments)
+    method, model = given.pop("method", "none"), given.pop("model", "tiny")
+    path = ROOT / "conf" / "train" / f"{model}.yaml"
+    if method != "none" or not path.exists():
+        raise SystemExit(f"cannot train method={method} model={model}; allowed: method=none model=tiny")
+    config = OmegaConf.load(path)
+    OmegaConf.set_struct(config, True)
+    OmegaConf.set_struct(config.recipe, False)
+    OmegaConf.set_struct(config.shape, False)
+    return OmegaConf.merge(config, given.get("train", {}))  # type: ignore[return-value]
+
+
+def the_tokenizer(config: DictConfig, folder: Path, shape: Shape) -> Tokenizer:
+    """The tokenizer of an earlier start, or a new one from the first documents of the corpus."""
+    path = folder / "tokenizer.json"
+    if not path.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        found = islice(corpus.documents(config.mixture, 0.0, seed=1), config.tokenizer_documents)
+        train_tokenizer((text for _, turns in found for _, text in turns), shape.vocab_size).save(str(path))
+    return Tokenizer.from_file(str(path))
+
+
+def training(config: DictConfig, encoder: Encoder, recipe: Recipe) -> Iterator[Batch]:
+    return batches(rows(config, encoder), recipe.tokens_per_batch, encoder.eos, recipe.seed)
+
+
+def rows(config: DictConfig, encoder: Encoder) -> Iterator[Row]:
+    for task, turns in corpus.documents(config.mixture, config.joined, config.recipe.seed):
+        yield encoder(turns, prompt_weight=1.0 if task in corpus.WHOLE else None)
+
+
+def evaluation(encoder: Encoder, task: str, number: int) -> list[Batch]:
+    """Batches of held-out documents in which only the answers count."""
+    found = [encoder(turns, prompt_weight=0.0) for turns in corpus.held_out(task, number)]
+    return [collate(found[start : start + 6], encoder.eos) for start in range(0, number, 6)]
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
