@@ -1,7 +1,8 @@
 """From a folder and a few wishes to a decoder that is ready: device, dtype, threads and product are settled here."""
 
-from collections.abc import Callable
+import math
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from engine.models.attention import Span
 from engine.models.config import DecoderConfig, read_config
 from engine.models.decoder import Decoder, DecoderWeights, load_weights
 from engine.models.linear import Product, can_pack_half
-from engine.threads import fastest, thread_counts
+from engine.threads import quickest_times, thread_counts
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -79,26 +80,28 @@ def _resolve_length(asked: int | None, config: DecoderConfig) -> int:
 def _choose(config: DecoderConfig, weights: DecoderWeights, length: int, threads: list[int]) -> tuple[Product, int]:
     """The product and thread count that make a step of one row and of five rows fastest on this machine."""
     products: list[Product] = ["half_packed", "torch"] if can_pack_half(weights.matrices) else ["torch"]
-    choices = [(product, count) for product in products for count in threads]
-    if len(choices) == 1:
-        return choices[0]
+    if len(products) * len(threads) == 1:
+        return products[0], threads[0]
+    device, length = weights.embeddings.device, min(length, 256)
     trial = DecoderWeights(weights.embeddings, weights.layers[:4], weights.final_norm, weights.head)
-    device, dtype = weights.embeddings.device, weights.embeddings.dtype
-    cache = KVCache(config, 1, min(length, 256), dtype, device)
-    decoders = {product: Decoder(config, trial, min(length, 256), product) for product in products}
+    cache = KVCache(config, 1, length, weights.embeddings.dtype, device)
+    steps = {product: partial(_one_and_five, Decoder(config, trial, length, product), cache) for product in products}
+    times: dict[tuple[Product, int], float] = {}
+    for count in threads:
+        torch.set_num_threads(count)
+        hopeless = 3 * min(times.values(), default=math.inf)
+        found = {(product, count): seconds for product, seconds in quickest_times(steps, hopeless).items()}
+        if times and min(found.values()) > min(times.values()):
+            break  # more threads than help: further ones would only cost time here
+        times |= found
+    return min(times, key=lambda choice: times[choice])
 
-    def prepare(choice: tuple[Product, int]) -> Callable[[], None]:
-        torch.set_num_threads(choice[1])
-        return lambda: _one_and_five(decoders[choice[0]], cache)
 
-    return fastest(choices, prepare)
-
-
+@torch.inference_mode()
 def _one_and_five(decoder: Decoder, cache: KVCache) -> None:
     last = cache.max_model_len
-    for _ in range(4):
-        for rows in (1, min(5, last)):
-            decoder.forward([0] * rows, [Span(0, last - rows, rows)], [], cache)
+    for rows in (1, min(5, last)):
+        decoder.forward([0] * rows, [Span(0, last - rows, rows)], [], cache)
 
 
 def describe(target: Target) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """How many threads and which matrix product suit this model on this CPU: measured, not guessed."""
 
+import math
 import time
-from collections.abc import Callable
-from statistics import median
+from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 import psutil
@@ -32,17 +32,19 @@ def thread_counts(asked: int | str, device: torch.device) -> list[int]:
     return sorted({1, cores, *(2**i for i in range(8) if 2**i <= cores)})
 
 
-def fastest(choices: list[T], prepare: Callable[[T], Callable[[], None]], rounds: int = 7) -> T:
-    """The choice whose call takes the least median time; the choices take turns, so a slow moment hits all."""
-    if len(choices) == 1:
-        return choices[0]
-    times: dict[int, list[float]] = {i: [] for i in range(len(choices))}
-    for turn in range(rounds + 1):
-        for i, choice in enumerate(choices):
-            call = prepare(choice)
-            call()
+def quickest_times(
+    calls: Mapping[T, Callable[[], None]], hopeless: float = math.inf, rounds: int = 25
+) -> dict[T, float]:
+    """Seconds of every call at its quickest; the calls take turns, so that a slow moment of the machine hits all.
+
+    A second round is made only if the first has a call below `hopeless` seconds.
+    """
+    times: dict[T, float] = dict.fromkeys(calls, math.inf)
+    for _ in range(rounds):
+        if times and hopeless < min(times.values()) < math.inf:
+            break
+        for name, call in calls.items():
             begin = time.perf_counter()
             call()
-            if turn:
-                times[i].append(time.perf_counter() - begin)
-    return choices[min(times, key=lambda i: median(times[i]))]
+            times[name] = min(times[name], time.perf_counter() - begin)
+    return times

@@ -7,6 +7,7 @@ only where every weight survives the round trip through fp16 unchanged, so its r
 
 import warnings
 from collections.abc import Callable
+from functools import cache
 from typing import Literal
 
 import torch
@@ -15,8 +16,8 @@ from torch import Tensor
 Linear = Callable[[Tensor], Tensor]
 Product = Literal["torch", "half_packed"]
 
-_pack = getattr(torch.ops._quantized, "wrapped_fbgemm_pack_gemm_matrix_fp16", None)
-_product = getattr(torch.ops._quantized, "wrapped_fbgemm_linear_fp16_weight", None)
+_pack = getattr(torch, "fbgemm_pack_gemm_matrix_fp16", None)
+_multiply = getattr(torch, "fbgemm_linear_fp16_weight_fp32_activation", None)
 
 
 def build_linear(weight: Tensor, bias: Tensor | None, product: Product) -> Linear:
@@ -29,27 +30,29 @@ def build_linear(weight: Tensor, bias: Tensor | None, product: Product) -> Linea
 
 
 def can_pack_half(weights: list[Tensor]) -> bool:
-    """Whether the half-packed product exists here and is exact for all of these fp32 CPU weights."""
-    if _pack is None or _product is None or not _fbgemm_here():
-        return False
-    return all(_exact_in_half(weight) for weight in weights)
+    """Whether the half-packed product works here and is exact for all of these fp32 CPU weights."""
+    on_cpu = all(weight.device.type == "cpu" and weight.dtype == torch.float32 for weight in weights)
+    return on_cpu and _half_product_works() and all(_exact_in_half(weight) for weight in weights)
 
 
 def _exact_in_half(weight: Tensor) -> bool:
-    if weight.device.type != "cpu" or weight.dtype != torch.float32:
-        return False
     return torch.equal(weight.to(torch.float16).to(torch.float32), weight)
 
 
-def _fbgemm_here() -> bool:
-    return "fbgemm" in torch.backends.quantized.supported_engines
+@cache
+def _half_product_works() -> bool:
+    """Try it once: torch builds lack it on some processors. Its notice that it may go in a later torch is not repeated."""
+    if _pack is None or _multiply is None or "fbgemm" not in torch.backends.quantized.supported_engines:
+        return False
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            return bool(_multiply(torch.ones(1, 4), _pack(torch.ones(2, 4)), None).sum() == 8.0)
+        except RuntimeError:
+            return False
 
 
 def _half_packed(weight: Tensor, bias: Tensor | None) -> Linear:
-    rows = weight.shape[0]
-    offset = torch.zeros(rows) if bias is None else bias
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        packed = _pack(weight)  # type: ignore[misc]
-    product = _product.default  # type: ignore[union-attr]
-    return lambda x: product(x, packed, offset, rows)
+    assert _pack is not None
+    packed, product = _pack(weight), torch.ops.aten.fbgemm_linear_fp16_weight_fp32_activation.default
+    return lambda x: product(x, packed, bias)
