@@ -35,8 +35,8 @@ class KVCache:
     def _refuse_if_larger_than(self, free: int) -> None:
         if self.num_bytes > free:
             raise OutOfMemoryError(
-                f"{self.num_slots} x {self.max_model_len} positions of key-value cache need {self.num_bytes / 2**30:.2f} GiB, "
-                f"{free / 2**30:.2f} GiB are free: lower max_num_seqs or max_model_len"
+                f"the cache ({self.num_slots} x {self.max_model_len} positions, {self.num_bytes / 2**30:.2f} GiB) exceeds "
+                f"the {free / 2**30:.2f} GiB that are free: lower max_num_seqs or max_model_len"
             )
 
     def view(self, layer: int, first_slot: int, num_slots: int, length: int) -> tuple[Tensor, Tensor]:
