@@ -1,0 +1,1 @@
+"""The study: compose, measure, search, judge, track, report. The only room that knows Optuna, MLflow and Hydra."""

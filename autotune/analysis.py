@@ -1,0 +1,88 @@
+"""From unit results to conclusions: gains per unit, intervals, and the losslessness verdict."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from autotune.metrics import ObjectiveMetric
+from autotune.samples import BASELINE, UnitResult
+from autotune.settings import StudySettings
+from autotune.stats import Interval, interval
+
+Gains = dict[str, list[float]]
+TOKENS_PER_NEAR_TIE = 100_000
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether an arm's answers were the baseline's. More near ties than one, or one in 100,000 tokens, are no ties."""
+
+    compared_tokens: int
+    near_ties: int
+    unexcused: tuple[str, ...]
+
+    @property
+    def lossless(self) -> bool:
+        return not self.unexcused and self.near_ties <= max(1, self.compared_tokens // TOKENS_PER_NEAR_TIE)
+
+    @property
+    def reason(self) -> str:
+        """Why it is not lossless; empty if it is."""
+        if self.unexcused:
+            more = f" and {len(self.unexcused) - 1} more" if len(self.unexcused) > 1 else ""
+            return f"differs from the baseline: {self.unexcused[0]}{more}"
+        return "" if self.lossless else f"{self.near_ties} near ties in {self.compared_tokens} tokens are too many to be ties"
+
+    def to_json(self) -> dict[str, Any]:
+        return {"lossless": self.lossless, "compared_tokens": self.compared_tokens, "near_ties": self.near_ties,
+                "divergences": list(self.unexcused[:20])}  # fmt: skip
+
+
+def gain(base: float | None, other: float | None, metric: ObjectiveMetric) -> float | None:
+    """The log-ratio by which `other` is better than `base`; None where one of them has no value."""
+    if not base or not other:
+        return None
+    return math.log(base / other) if metric.better == "lower" else math.log(other / base)
+
+
+def gains(results: Iterable[UnitResult], arm: str, metric: ObjectiveMetric, against: str = BASELINE) -> Gains:
+    """Per unit the gain of every repeat; a unit without a value (an answer of one token) is left out."""
+    found: Gains = {}
+    for result in results:
+        value = gain(metric.value([result.runs[against]]), metric.value([result.runs[arm]]), metric)
+        if value is not None:
+            found.setdefault(result.unit, []).append(value)
+    return found
+
+
+def pooled(parts: Sequence[Gains]) -> Gains:
+    """The repeats of several measurements of one configuration, unit by unit."""
+    found: Gains = {}
+    for part in parts:
+        for unit, values in part.items():
+            found.setdefault(unit, []).extend(values)
+    return found
+
+
+def means(measured: Gains) -> dict[str, float]:
+    return {unit: sum(values) / len(values) for unit, values in measured.items()}
+
+
+def interval_of(measured: Gains, study: StudySettings) -> Interval:
+    return interval(list(measured.values()), confidence=study.confidence, resamples=study.resamples, seed=study.seed)
+
+
+def verdict(results: Iterable[UnitResult], arm: str) -> Verdict:
+    """The verdict on one arm over all its answers."""
+    compared, ties, failures = 0, 0, []
+    for result in results:
+        compared += sum(request.tokens for request in result.runs[arm].requests)
+        for divergence in result.divergences:
+            if divergence.arm == arm:
+                ties += divergence.excused
+                failures += [] if divergence.excused else [str(divergence)]
+    return Verdict(compared, ties, tuple(failures))
+

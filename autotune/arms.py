@@ -1,0 +1,36 @@
+"""From parameters to the arms of a comparison."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from autotune.samples import BASELINE, CANDIDATE, Arm
+from autotune.settings import Settings
+
+
+def speculative_config(settings: Settings, parameters: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The method's fields with the searched values in place, nulls left out; None where the method makes no drafts."""
+    if settings.method.speculative_config is None:
+        return None
+    searched = {path.removeprefix("method."): value for path, value in parameters.items() if path.startswith("method.")}
+    return {key: value for key, value in {**settings.method.speculative_config, **searched}.items() if value is not None}
+
+
+def engine_options(settings: Settings, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    searched = {path.removeprefix("engine."): value for path, value in parameters.items() if path.startswith("engine.")}
+    return {**settings.engine.options, **searched}
+
+
+def baseline(settings: Settings) -> Arm:
+    """No speculation, on the engine as configured."""
+    return Arm(BASELINE, None, settings.engine.options)
+
+
+def candidate(settings: Settings, parameters: Mapping[str, Any], name: str = CANDIDATE) -> Arm:
+    return Arm(name, speculative_config(settings, parameters), engine_options(settings, parameters))
+
+
+def shown(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters by the names people use: the method's fields bare, the engine's keys with their group."""
+    return {path.removeprefix("method."): value for path, value in parameters.items()}

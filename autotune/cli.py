@@ -1,0 +1,133 @@
+"""The command line of `autotune` and `autotune.bench`: compose with Hydra, run, print, and the exit status.
+
+0: done. 1: the run failed. 2: the configuration is wrong. 130: interrupted. The last line on stdout is one JSON object.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from autotune.errors import RunError, UsageError
+from autotune.overrides import CONF, with_models
+
+OK, FAILED, WRONG, INTERRUPTED = 0, 1, 2, 130
+
+
+@dataclass
+class Jobs:
+    """What the jobs of this process came to, in order; a plain run is one job."""
+
+    statuses: list[int] = field(default_factory=list)
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    sweep: Any = None
+    error: Exception | None = None
+
+
+def main(command: str) -> int:
+    """Run `command` ("tune" or "bench") with the words of the command line."""
+    sys.argv[1:] = with_models(original := sys.argv[1:])
+    jobs = Jobs()
+    typed = shlex.join(["python", "-m", "autotune" if command == "tune" else f"autotune.{command}", *original])
+    try:
+        _hydra(lambda config: _job(config, command, typed, jobs))
+        if jobs.error is not None:
+            raise jobs.error
+        return _close_sweep(jobs, command)
+    except KeyboardInterrupt:
+        print(f"\ninterrupted; what was measured is kept. Go on with: {typed}", file=sys.stderr)
+        return INTERRUPTED
+    except (UsageError, RunError) as error:
+        return _complain(error)
+    except Exception as error:
+        return _complain(_as_usage_error(error))
+
+
+def _hydra(task: Any) -> None:
+    """Let Hydra read the words and call `task`; its errors come out as they are."""
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # without it Hydra prints a traceback and exits by itself
+    import hydra
+
+    hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")(task)()
+
+
+def _job(config: Any, command: str, typed: str, jobs: Jobs) -> None:
+    """One composed config. In a sweep an error ends its own job only."""
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.types import RunMode
+
+    sweeping = HydraConfig.get().mode is RunMode.MULTIRUN
+    if not sweeping:
+        try:
+            jobs.statuses.append(_run(config, command, typed, None)[0])
+        except Exception as error:  # raised again outside, where Hydra adds no words of its own
+            jobs.error = error
+        return
+    from autotune.sweep import Sweep
+
+    jobs.sweep = jobs.sweep or Sweep(Path(HydraConfig.get().sweep.dir), typed)
+    row: dict[str, Any] = {"number": len(jobs.rows), "overrides": _job_words()}
+    jobs.rows.append(row)
+    try:
+        status, row["line"] = _run(config, command, typed, jobs.sweep)
+    except (UsageError, RunError) as error:
+        row["error"], status = str(error), _complain(error)
+    jobs.statuses.append(status)
+
+
+def _run(config: Any, command: str, typed: str, sweep: Any) -> tuple[int, dict[str, Any]]:
+    """Settings, run, summary, last line."""
+    from hydra.core.hydra_config import HydraConfig
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    from autotune.compose import resolve
+
+    try:
+        plain: Any = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    except OmegaConfBaseException as error:
+        raise UsageError(" ".join(str(error).split())) from error
+    plain.pop("experiment", None)
+    settings = resolve(plain)
+    from autotune.execute import execute
+
+    result = execute(command, settings, Path(HydraConfig.get().runtime.output_dir), OmegaConf.to_yaml(config), typed, sweep)
+    line = result.line()
+    print(json.dumps(line), flush=True)
+    return (OK if result.speedup is not None and result.lossless else FAILED), line
+
+
+def _job_words() -> list[str]:
+    from hydra.core.hydra_config import HydraConfig
+
+    return list(HydraConfig.get().overrides.task)
+
+
+def _close_sweep(jobs: Jobs, command: str) -> int:
+    if jobs.sweep is not None:
+        print(json.dumps(jobs.sweep.close(jobs.rows, command)), flush=True)
+    return max(jobs.statuses, default=OK)
+
+
+def _complain(error: Exception) -> int:
+    print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+    return WRONG if isinstance(error, UsageError) else FAILED
+
+
+def _as_usage_error(error: Exception) -> Exception:
+    """What Hydra, OmegaConf or the file system say about a wrong command line; anything else is a bug and stays one."""
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
+    if isinstance(error, HydraException | OmegaConfBaseException):
+        from autotune.explain import explain
+
+        return UsageError(explain(error))
+    if isinstance(error, OSError) and error.filename is not None:
+        return UsageError(f"cannot write {error.filename!r} ({error.strerror}); choose another folder with outputs=FOLDER")
+    raise error

@@ -1,0 +1,74 @@
+"""From a composed Hydra config to frozen settings: the one place that knows how the YAML is laid out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from autotune.errors import UsageError, nearest
+from autotune.schema import build
+from autotune.settings import (
+    EngineSettings,
+    LoadSettings,
+    MethodSettings,
+    ModelSettings,
+    ObjectiveSettings,
+    Settings,
+    StudySettings,
+    TrackingSettings,
+    WorkloadSettings,
+)
+
+PLAIN_GROUPS = {
+    "model": ModelSettings,
+    "workload": WorkloadSettings,
+    "load": LoadSettings,
+    "objective": ObjectiveSettings,
+    "study": StudySettings,
+    "tracking": TrackingSettings,
+}
+TOP_LEVEL = [*PLAIN_GROUPS, "method", "engine", "search", "outputs"]
+
+
+def resolve(config: Mapping[str, Any]) -> Settings:
+    """The settings of a plain (resolved, container) config; UsageError names what is wrong."""
+    for key in config:
+        if key not in TOP_LEVEL:
+            raise UsageError(f"unknown key {key}; {nearest(str(key), TOP_LEVEL)}")
+    groups: dict[str, Any] = {name: build(cls, config.get(name), name) for name, cls in PLAIN_GROUPS.items()}
+    outputs, search = config.get("outputs"), config.get("search") or {}
+    if not isinstance(outputs, str) or not outputs:
+        raise UsageError(f"outputs is {outputs!r}; it must be the name of a folder")
+    if not isinstance(search, Mapping):
+        raise UsageError(f"search is {search!r}; it must be a mapping such as {{method: {{key: {{int: [1, 8]}}}}}}")
+    return Settings(
+        **groups, method=method(config.get("method")), engine=engine(config.get("engine")), search=search, outputs=outputs
+    )
+
+
+def method(values: object) -> MethodSettings:
+    """`name` and `search` are ours; `method` and every other key belong to the speculative config."""
+    if not isinstance(values, Mapping) or not isinstance(values.get("name"), str):
+        raise UsageError(f"method is {values!r}; it must be a mapping with a name, a method and its fields")
+    if "method" not in values:
+        raise UsageError(f"method {values['name']} has no key 'method'; it must be vLLM's name of the method, or null")
+    search = values.get("search") or {}
+    if not isinstance(search, Mapping):
+        raise UsageError(f"method.search is {search!r}; it must be a mapping such as {{key: {{int: [1, 8]}}}}")
+    fields = {key: value for key, value in values.items() if key not in ("name", "search")}
+    if fields["method"] is None and len(fields) > 1:
+        extra = ", ".join(key for key in fields if key != "method")
+        raise UsageError(f"method {values['name']} makes no drafts, so it has no {extra}; remove it or choose another method")
+    return MethodSettings(values["name"], fields if fields["method"] is not None else None, search)
+
+
+def engine(values: object) -> EngineSettings:
+    if not isinstance(values, Mapping):
+        raise UsageError(f"engine is {values!r}; it must be a mapping with a name, a loader and its options")
+    for key in ("name", "loader"):
+        if not isinstance(values.get(key), str):
+            raise UsageError(f"engine.{key} is {values.get(key)!r}; it must be text")
+    if ":" not in values["loader"]:
+        raise UsageError(f"engine.loader is {values['loader']!r}; it must be module:callable")
+    options = {key: value for key, value in values.items() if key not in ("name", "loader")}
+    return EngineSettings(values["name"], values["loader"], options)

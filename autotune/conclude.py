@@ -1,0 +1,156 @@
+"""From what was measured to the result that is announced, with the notes a reader needs to judge it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from autotune import arms
+from autotune.analysis import means
+from autotune.confirm import Confirmation, Confirmed
+from autotune.console import words
+from autotune.context import Context
+from autotune.result import Result
+from autotune.stats import Interval
+from autotune.status import Status
+from autotune.trial import Trial, counts
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Where and on what a run was made; `study` is None for a single measurement."""
+
+    context: Context
+    environment: Mapping[str, Any]
+    trials: Sequence[Trial]
+    study: str | None
+
+
+def from_confirmation(setting: Setting, confirmation: Confirmation, seconds: float) -> Result:
+    """The chosen configuration, with its held-out numbers."""
+    chosen = confirmation.chosen
+    details = {
+        **_measured(setting, seconds),
+        **_interval(chosen.interval),
+        "prompts": "held out from the search",
+        "trial": chosen.trial.number,
+        "search_speedup": chosen.trial.speedup,
+        "search_interval": chosen.trial.interval,
+        "runner_up": _other(confirmation.other, confirmation.between),
+        "lossless": chosen.verdict.to_json(),
+        "log_gains": means(chosen.gains),
+        "notes": _notes(confirmation),
+    }
+    bounds = chosen.interval.factor_bounds
+    return _result(
+        setting,
+        chosen.trial.parameters,
+        speedup=chosen.interval.factor,
+        interval=bounds,
+        lossless=chosen.verdict.lossless,
+        confirmed=chosen.interval.above_zero and chosen.verdict.lossless,
+        metrics=chosen.metrics,
+        baseline=confirmation.baseline,
+        details=details,
+    )
+
+
+def from_trial(setting: Setting, trial: Trial, seconds: float) -> Result:
+    """One configuration that nobody chose by its numbers, so that any prompts confirm it."""
+    lossless = bool(trial.lossless.get("lossless", False))
+    complete = trial.status is Status.COMPLETE
+    details = {
+        **_measured(setting, seconds),
+        "interval_method": trial.interval_method,
+        "units": trial.units,
+        "prompts": "the held-out ones of the workload",
+        "trial": trial.number,
+        "lossless": dict(trial.lossless),
+        "log_gains": means(trial.gains),
+        "notes": [] if complete else [f"The measurement {trial.status}: {trial.reason or trial.cause}."],
+    }
+    return _result(
+        setting,
+        trial.parameters,
+        speedup=trial.speedup if complete else None,
+        interval=trial.interval if complete else None,
+        lossless=lossless,
+        confirmed=complete and lossless and trial.interval is not None and trial.interval[0] > 1,
+        metrics=trial.metrics,
+        baseline=trial.baseline,
+        details=details,
+    )
+
+
+def without_winner(setting: Setting, seconds: float) -> Result:
+    """No trial was complete and lossless."""
+    lossless = all(trial.lossless.get("lossless", True) for trial in setting.trials)
+    reasons = sorted({f"{trial.cause}: {trial.reason}" for trial in setting.trials if trial.reason})
+    note = "No trial was measured to the end. " + "; ".join(reasons[:3])
+    return _result(
+        setting, {}, speedup=None, interval=None, lossless=lossless, confirmed=False, metrics={}, baseline={},
+        details={**_measured(setting, seconds), "notes": [note]},
+    )  # fmt: skip
+
+
+def _result(setting: Setting, parameters: Mapping[str, Any], **numbers: Any) -> Result:
+    settings = setting.context.settings
+    speculative = arms.speculative_config(settings, parameters)
+    searched = {path: value for path, value in parameters.items() if not path.startswith("method.")}
+    return Result(
+        command=setting.context.command,
+        model=settings.model.name,
+        method=settings.method.name,
+        workload=settings.workload.name,
+        parameters={**{key: value for key, value in (speculative or {}).items() if key != "method"}, **searched},
+        speculative_config=speculative,
+        trials=counts(list(setting.trials)),
+        outputs=str(setting.context.folder.path),
+        environment=setting.environment,
+        **numbers,
+    )
+
+
+def _measured(setting: Setting, seconds: float) -> dict[str, Any]:
+    settings = setting.context.settings
+    return {
+        "objective": settings.objective.metric,
+        "load": {"kind": settings.load.kind, "concurrency": settings.load.concurrency},
+        "confidence": settings.study.confidence,
+        "study": setting.study,
+        "command_line": setting.context.command_line,
+        "seconds": round(seconds, 1),
+    }
+
+
+def _interval(interval: Interval) -> dict[str, Any]:
+    return {"interval_method": interval.method, "units": interval.units}
+
+
+def _other(other: Confirmed | None, between: Interval | None) -> dict[str, Any] | None:
+    """The one of the two that was not taken; `against_winner` is its speed relative to the search's winner."""
+    if other is None or between is None:
+        return None
+    return {
+        "trial": other.trial.number,
+        "parameters": arms.shown(other.trial.parameters),
+        "speedup": other.interval.factor,
+        "interval": other.interval.factor_bounds,
+        "lossless": other.verdict.lossless,
+        "runner_up_against_winner": {"speedup": between.factor, "interval": between.factor_bounds},
+    }
+
+
+def _notes(confirmation: Confirmation) -> list[str]:
+    chosen = confirmation.chosen
+    notes = [f"{confirmation.why[0].upper()}{confirmation.why[1:]}."] if confirmation.why else []
+    if chosen.trial.speedup is not None:
+        found, held_out = words.factor(chosen.trial.speedup), words.factor(chosen.interval.factor)
+        notes.append(f"The search saw {found} for this configuration on its own prompts; {held_out} on the held-out ones is the number to use.")
+    if not chosen.verdict.lossless:
+        notes.append(f"Not lossless: {chosen.verdict.reason}.")
+    elif not chosen.interval.above_zero:
+        notes.append("A speed-up could not be confirmed. Deploy without speculation, or try another method or workload.")
+    return notes
+

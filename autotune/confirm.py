@@ -1,0 +1,104 @@
+"""Measure the winner and the runner-up again, on prompts that the search never saw. Only this number is announced."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from autotune import arms
+from autotune.analysis import Gains, Verdict, gains, interval_of, verdict
+from autotune.errors import RunError
+from autotune.metrics import OBJECTIVES, summary
+from autotune.plan import steps
+from autotune.runner import Watcher
+from autotune.samples import BASELINE, UnitResult
+from autotune.settings import Settings
+from autotune.space import Space
+from autotune.stats import Interval
+from autotune.trial import Trial
+from autotune.worker.client import Worker
+from autotune.worker.protocol import WorkerProblem
+
+WINNER, RUNNER_UP = "winner", "runner_up"
+ATTEMPTS = 2
+
+
+@dataclass(frozen=True)
+class Confirmed:
+    """One configuration on the held-out prompts."""
+
+    arm: str
+    trial: Trial
+    gains: Gains
+    interval: Interval
+    verdict: Verdict
+    metrics: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Confirmation:
+    """`chosen` is what is announced, `why` the reason where it is not simply the search's winner."""
+
+    chosen: Confirmed
+    other: Confirmed | None
+    between: Interval | None
+    why: str
+    baseline: dict[str, Any]
+    results: Sequence[UnitResult]
+
+
+def confirm(worker: Worker, settings: Settings, space: Space, contenders: Sequence[Trial], watch: Watcher) -> Confirmation:
+    """`contenders` are the winner of the search and, if there is one, the runner-up."""
+    names = dict(zip((WINNER, RUNNER_UP), contenders, strict=False))
+    results = _measured(worker, settings, names, watch)
+    metric = OBJECTIVES[settings.objective.metric]
+    found = {name: _confirmed(name, trial, results, settings) for name, trial in names.items()}
+    between = None
+    if RUNNER_UP in found:
+        between = interval_of(gains(results, RUNNER_UP, metric, against=WINNER), settings.study)
+    name, why = choose(found, between, space)
+    other = next((entry for key, entry in found.items() if key != name), None)
+    return Confirmation(found[name], other, between, why, summary([r.runs[BASELINE] for r in results]), results)
+
+
+def choose(found: dict[str, Confirmed], between: Interval | None, space: Space) -> tuple[str, str]:
+    """The winner, unless it lost tokens, or the runner-up is clearly better, or equal and simpler."""
+    if between is None or not found[RUNNER_UP].verdict.lossless:
+        return WINNER, ""
+    if not found[WINNER].verdict.lossless:
+        return RUNNER_UP, "the search's winner was not lossless on the held-out prompts; the runner-up was"
+    if between.above_zero:
+        return RUNNER_UP, "the runner-up of the search was clearly faster on the held-out prompts"
+    simplicity = {name: space.simplicity(entry.trial.parameters) for name, entry in found.items()}
+    if between.contains_zero and simplicity[RUNNER_UP] < simplicity[WINNER]:
+        return RUNNER_UP, "the two best tie on the held-out prompts; the simpler one was taken"
+    return WINNER, "the two best tie on the held-out prompts; the simpler one was taken" if between.contains_zero else ""
+
+
+def _measured(worker: Worker, settings: Settings, names: dict[str, Trial], watch: Watcher) -> list[UnitResult]:
+    """All held-out units; a worker that fails is given one more chance, from the beginning."""
+    contenders = [arms.candidate(settings, trial.parameters, name) for name, trial in names.items()]
+    plan = steps(
+        settings.load, settings.workload.num_confirm_prompts, settings.load.confirm_passes, (BASELINE, *names)
+    )
+    for attempt in range(1, ATTEMPTS + 1):
+        results: list[UnitResult] = []
+        try:
+            worker.prepare([arms.baseline(settings), *contenders], "confirm")
+            for done, step in enumerate(plan):
+                watch(done, len(plan))
+                results.append(worker.measure(step.unit, "confirm", step.indices, step.repeat, step.order))
+            return results
+        except WorkerProblem as problem:
+            if attempt == ATTEMPTS:
+                raise RunError(f"the winner could not be confirmed: {problem}; the trials are kept") from problem
+    raise AssertionError("unreachable")
+
+
+def _confirmed(name: str, trial: Trial, results: list[UnitResult], settings: Settings) -> Confirmed:
+    measured = gains(results, name, OBJECTIVES[settings.objective.metric])
+    if not measured:
+        raise RunError("no held-out answer had two tokens or more; raise workload.max_tokens or choose another workload")
+    found = interval_of(measured, settings.study)
+    return Confirmed(name, trial, measured, found, verdict(results, name), summary([result.runs[name] for result in results]))

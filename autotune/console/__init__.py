@@ -1,0 +1,1 @@
+"""What a person sees: progress while a study runs, a summary at its end."""

@@ -1,0 +1,80 @@
+"""The last thing a person reads: what won, by how much, can it be trusted, where it is, what to do next."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import Console
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from autotune.console import words
+from autotune.result import Result
+
+
+def print_summary(console: Console, result: Result, steps: list[str]) -> None:
+    """`steps` are the next things to do, each a line."""
+    console.print()
+    console.print(Panel(_headline(result), title=_title(result), title_align="left", border_style=_colour(result), expand=False))
+    console.print(_numbers(result))
+    for line in _notes(result):
+        console.print(Text(line, style="dim"), soft_wrap=True)
+    for line in steps:
+        console.print(Text(line), soft_wrap=True)
+
+
+def _title(result: Result) -> str:
+    return f" {result.method} on {result.model}, {result.workload} "
+
+
+def _colour(result: Result) -> str:
+    return "green" if result.confirmed and result.lossless else "yellow"
+
+
+def _headline(result: Result) -> Text:
+    text = Text()
+    if result.speedup is None:
+        return text.append("No configuration was measured to the end.")
+    text.append(f"{words.factor(result.speedup)} {words.bounds(result.interval)}", style="bold")
+    text.append("  confirmed" if result.confirmed else "  not confirmed").append(" on held-out prompts, ")
+    text.append("lossless" if result.lossless else "NOT LOSSLESS", style="" if result.lossless else "bold red")
+    text.append("\n" + words.verdict_words(result.speedup, result.interval))
+    parameters = "  ".join(f"{name}={value}" for name, value in result.parameters.items())
+    return text.append("\n" + (parameters or "no parameters"))
+
+
+def _numbers(result: Result) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0))
+    for title in ("", "no speculation", result.method):
+        table.add_column(title, justify="left" if not title else "right")
+    for label, name, quantile, digits in (
+        ("time per output token, median (ms)", "tpot_ms", "p50", 3),
+        ("time per output token, p95 (ms)", "tpot_ms", "p95", 3),
+        ("time to first token, median (ms)", "ttft_ms", "p50", 2),
+        ("output tokens per second", "output_tokens_per_s", None, 1),
+        ("acceptance rate", "acceptance_rate", None, 3),
+        ("mean acceptance length", "mean_acceptance_length", None, 2),
+        ("tokens per target pass", "tokens_per_target_pass", None, 2),
+    ):
+        values = [words.number(pick(metrics, name, quantile), digits) for metrics in (result.baseline, result.metrics)]
+        table.add_row(label, *values)
+    return table
+
+
+def pick(metrics: Any, name: str, quantile: str | None) -> Any:
+    value = metrics.get(name)
+    return value.get(quantile) if quantile and isinstance(value, dict) else value
+
+
+def _notes(result: Result) -> list[str]:
+    losslessness = result.details.get("lossless") or {}
+    notes = [str(note) for note in result.details.get("notes", ())]
+    if losslessness:
+        ties = losslessness.get("near_ties", 0)
+        notes.append(
+            f"{losslessness.get('compared_tokens', 0)} tokens compared with the baseline's, "
+            f"{ties or 'no'} near tie{'' if ties == 1 else 's'} excused."
+        )
+    ended = ", ".join(f"{count} {name}" for name, count in result.trials.items() if count)
+    return [*notes, f"Trials: {ended or 'none'}."]

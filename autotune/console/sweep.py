@@ -1,0 +1,41 @@
+"""The comparison over the jobs of a multirun."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from autotune.console import words
+
+
+def print_comparison(console: Console, jobs: list[dict[str, Any]]) -> None:
+    """Best first. A job has `overrides` and either the `line` of its result or an `error`."""
+    table = Table(title="Comparison", title_justify="left", title_style="bold")
+    for name, side in (("job", "right"), ("what", "left"), ("speed-up", "right"), ("interval", "left"), ("confirmed", "left"),
+                       ("lossless", "left"), ("TPOT p50 (ms)", "right"), ("accepted / draft", "right"), ("parameters", "left")):  # fmt: skip
+        table.add_column(name, justify=side)  # type: ignore[arg-type]
+    for job in sorted(jobs, key=lambda job: -((job.get("line") or {}).get("speedup") or 0)):
+        table.add_row(*_row(job))
+    console.print()
+    console.print(table)
+
+
+def _row(job: dict[str, Any]) -> list[str]:
+    what = "  ".join(job["overrides"]) or "as configured"
+    line = job.get("line")
+    if line is None:
+        return [str(job["number"]), what, "–", job.get("error") or "failed", "", "", "", "", ""]
+    metrics = line["metrics"]
+    return [
+        str(job["number"]),
+        what,
+        words.factor(line["speedup"]),
+        words.bounds(line["speedup_ci"]),
+        "yes" if line["confirmed"] else "no",
+        "yes" if line["lossless"] else "no",
+        words.number(metrics["tpot_ms"]["p50"], 3),
+        words.percent(metrics["acceptance_rate"]),
+        "  ".join(f"{name}={value}" for name, value in line["parameters"].items()),
+    ]

@@ -1,0 +1,58 @@
+"""Numbers in words, the same in the terminal and in the report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from autotune.arms import shown
+from autotune.status import Status
+from autotune.trial import Trial
+
+
+def parameters(values: Mapping[str, Any]) -> str:
+    return "  ".join(f"{name}={value}" for name, value in shown(values).items()) or "nothing to vary"
+
+
+def factor(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2f}x"
+
+
+def bounds(values: tuple[float, float] | list[float] | None) -> str:
+    return "" if not values else f"[{values[0]:.2f}, {values[1]:.2f}]"
+
+
+def duration(seconds: float) -> str:
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    minutes = int(seconds / 60 + 0.5)
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def number(value: Any, digits: int = 2) -> str:
+    return "–" if value is None else f"{value:.{digits}f}"
+
+
+def percent(value: float | None) -> str:
+    return "–" if value is None else f"{100 * value:.0f} %"
+
+
+def trial_line(trial: Trial, total: int) -> str:
+    """One trial in one line."""
+    measured = f"{factor(trial.speedup)} {bounds(trial.interval)}" if trial.speedup is not None else ""
+    ending = "" if trial.status is Status.COMPLETE else f"{trial.status}: {trial.reason or trial.cause}"
+    if trial.repeats:
+        ending = f"{ending} with trial {', '.join(map(str, trial.repeats))}".strip()
+    return f"{trial.number + 1:>3}/{total}  {parameters(trial.parameters)}  {measured}  {ending}".rstrip()
+
+
+def verdict_words(speedup: float | None, interval: tuple[float, float] | list[float] | None) -> str:
+    """What an interval says about deploying."""
+    if speedup is None or not interval:
+        return "There is no interval, so nothing can be concluded."
+    low, high = interval
+    if low > 1:
+        return f"Faster than no speculation: between {low:.2f} and {high:.2f} times as fast, most likely {speedup:.2f}."
+    if high < 1:
+        return f"Slower than no speculation: between {low:.2f} and {high:.2f} times as fast. Deploy without speculation."
+    return f"No difference could be shown: between {low:.2f} and {high:.2f} times as fast as no speculation."

@@ -1,0 +1,109 @@
+"""One searched knob: what may be written in a `search:` block, and the values it allows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from autotune.errors import UsageError, nearest
+
+Kind = Literal["int", "float", "categorical"]
+KINDS = ["int", "float", "categorical"]
+EXTRAS = ["log", "step", "plus"]
+
+
+@dataclass(frozen=True)
+class Dimension:
+    """`path` is the key it sets. With `plus`, what is drawn is the difference to the value of that other key."""
+
+    path: str
+    kind: Kind
+    low: float = 0
+    high: float = 0
+    choices: tuple[Any, ...] = ()
+    log: bool = False
+    step: float | None = None
+    plus: str | None = None
+
+    @property
+    def coordinate(self) -> str:
+        """The name of what is drawn: the key itself, or its difference to the other one."""
+        return self.path if self.plus is None else f"{self.path} - {self.plus}"
+
+    @property
+    def size(self) -> int | None:
+        """How many values can be drawn; None where they are uncountable."""
+        if self.kind == "categorical":
+            return len(self.choices)
+        if self.kind == "float" and self.step is None:
+            return None
+        return int((self.high - self.low) / (self.step or 1) + 1e-9) + 1
+
+    def values(self) -> list[Any]:
+        """All values that can be drawn; only where `size` is known."""
+        if self.kind == "categorical":
+            return list(self.choices)
+        step = self.step or 1
+        drawn = [self.low + index * step for index in range(self.size or 0)]
+        return [int(value) for value in drawn] if self.kind == "int" else drawn
+
+    def contains(self, value: Any) -> bool:
+        if self.kind == "categorical":
+            return value in self.choices
+        if isinstance(value, bool) or not isinstance(value, int | float) or not self.low <= value <= self.high:
+            return False
+        return self.step is None or math.isclose((value - self.low) / self.step, round((value - self.low) / self.step))
+
+    def __str__(self) -> str:
+        what = "one of " + ", ".join(map(str, self.choices)) if self.choices else f"{self.low} to {self.high}"
+        return what + (f" above {self.plus}" if self.plus else "")
+
+
+def parse(path: str, block: object) -> Dimension:
+    """A dimension from its YAML, e.g. {"int": [1, 8], "log": True}; UsageError for anything else."""
+    where = f"search of {path}"
+    if not isinstance(block, Mapping) or not any(kind in block for kind in KINDS):
+        raise UsageError(f"{where} is {block!r}; it must be like {{int: [1, 8]}}, {{float: [0, 1]}} or {{categorical: [a, b]}}")
+    for key in block:
+        if key not in KINDS + EXTRAS:
+            raise UsageError(f"unknown key {key!r} in the {where}; {nearest(str(key), KINDS + EXTRAS)}")
+    kinds: list[Kind] = [kind for kind in ("int", "float", "categorical") if kind in block]  # type: ignore[misc]
+    if len(kinds) > 1:
+        raise UsageError(f"{where} is both {kinds[0]} and {kinds[1]}; it must be one of them")
+    kind = kinds[0]
+    return _categorical(path, block, where) if kind == "categorical" else _numeric(path, kind, block, where)
+
+
+def _categorical(path: str, block: Mapping[str, Any], where: str) -> Dimension:
+    choices = block["categorical"]
+    if isinstance(choices, str) or not isinstance(choices, Sequence) or not choices:
+        raise UsageError(f"{where} has the choices {choices!r}; they must be a list with at least one entry")
+    if any(key in block for key in EXTRAS):
+        raise UsageError(f"{where} is categorical; log, step and plus belong to int and float")
+    if not all(choice is None or isinstance(choice, bool | int | float | str) for choice in choices):
+        raise UsageError(f"{where} has the choices {choices!r}; each must be a number, a text, true, false or null")
+    return Dimension(path, "categorical", choices=tuple(choices))
+
+
+def _numeric(path: str, kind: Kind, block: Mapping[str, Any], where: str) -> Dimension:
+    bounds = block[kind]
+    if isinstance(bounds, str) or not isinstance(bounds, Sequence) or len(bounds) != 2:
+        raise UsageError(f"{where} has the bounds {bounds!r}; they must be two numbers, [low, high]")
+    for bound in bounds:
+        if isinstance(bound, bool) or not isinstance(bound, int | float) or (kind == "int" and not isinstance(bound, int)):
+            raise UsageError(f"{where} has the bound {bound!r}; it must be {'a whole number' if kind == 'int' else 'a number'}")
+    low, high = bounds
+    if low > high:
+        raise UsageError(f"{where} has the bounds [{low}, {high}]; the first must not exceed the second")
+    log, step, plus = block.get("log", False), block.get("step"), block.get("plus")
+    if not isinstance(log, bool) or (log and (low <= 0 or step is not None)):
+        raise UsageError(f"{where} has log={log!r} with low {low} and step {step}; log is true or false and needs low > 0, no step")
+    if step is not None and (isinstance(step, bool) or not isinstance(step, int | float) or step <= 0):
+        raise UsageError(f"{where} has step {step!r}; it must be a number above 0")
+    if kind == "int" and step is not None and not isinstance(step, int):
+        raise UsageError(f"{where} has step {step!r}; it must be a whole number")
+    if plus is not None and not isinstance(plus, str):
+        raise UsageError(f"{where} has plus {plus!r}; it must be the name of another key")
+    return Dimension(path, kind, low, high, log=log, step=step, plus=plus)

@@ -1,0 +1,58 @@
+"""Run one command in one folder, with a display; then print what a person wants to know."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from rich.console import Console
+
+from autotune.console.display import Display
+from autotune.console.summary import print_summary
+from autotune.context import Context
+from autotune.folder import RunFolder
+from autotune.result import Result
+from autotune.settings import Settings
+from autotune.sweep import Sweep
+
+WIDTH = 120
+
+
+def execute(command: str, settings: Settings, path: Path, config_yaml: str, typed: str, sweep: Sweep | None) -> Result:
+    """The result of the command, after everything is written and the summary is printed."""
+    console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else WIDTH)
+    folder = RunFolder(_short(path))
+    folder.write_text("config.yaml", config_yaml)
+    if sweep is not None:
+        sweep.join(settings)
+    with Display(console) as display:
+        key = sweep.key if sweep is not None else None
+        result = _command(command)(Context(command, settings, folder, display, typed, key))
+    print_summary(console, result, _next_steps(result, folder))
+    return result
+
+
+def _command(name: str):  # type: ignore[no-untyped-def]
+    if name == "bench":
+        from autotune.measure_one import bench
+
+        return bench
+    from autotune.tune import tune
+
+    return tune
+
+
+def _short(path: Path) -> Path:
+    """Relative to where we are, if it lies below."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path
+
+
+def _next_steps(result: Result, folder: RunFolder) -> list[str]:
+    steps = [f"Report:  {folder.path / 'report.html'}"]
+    if result.confirmed and result.speculative_config is not None:
+        path = folder.path / "speculative_config.json"
+        steps.append(f'Deploy:  vllm serve MODEL --speculative-config "$(cat {path})"')
+    if result.command == "tune" and not result.confirmed:
+        steps.append("Next:    raise workload.num_prompts and workload.num_confirm_prompts, or try another method or workload")
+    return steps

@@ -1,0 +1,46 @@
+"""Hydra's errors in one line each: what is wrong, and the nearest right name."""
+
+from __future__ import annotations
+
+import re
+
+from autotune.errors import nearest
+from autotune.overrides import CONF
+
+
+def explain(error: Exception) -> str:
+    """The line for an error of Hydra or OmegaConf."""
+    text = str(error)
+    option = re.search(r"Could not find '([\w-]+)/([^']+)'", text)
+    if option and (CONF / option[1]).is_dir():
+        return unknown_option(option[1], option[2])
+    group = re.search(r"Could not override '([^'@]+)(?:@[^']*)?'.*\nNo match in the defaults list", text, re.S)
+    if group:
+        return f"unknown group {group[1]!r}; {nearest(group[1], groups())}"
+    key = re.search(r"Could not override '([^']+)'", text) or re.search(r"full_key: (\S+)", text)
+    if key:
+        return unknown_key(key[1], text)
+    return " ".join(line.strip() for line in text.splitlines() if line.strip())
+
+
+def unknown_option(group: str, choice: str) -> str:
+    from autotune.overrides import options
+
+    extra = ", or a folder, or org/name" if group == "model" else ""
+    return f"unknown {group} {choice!r}; {nearest(choice, options(group))}{extra}"
+
+
+def unknown_key(key: str, text: str) -> str:
+    """A key that the composed config does not have, by its dotted path."""
+    from autotune.known import known_keys
+
+    keys = known_keys()
+    if key in keys:
+        return " ".join(line.strip() for line in text.splitlines() if line.strip())
+    root, _, _ = key.partition(".")
+    same_group = [name for name in keys if name.startswith(root + ".")]
+    return f"unknown key {key!r}; {nearest(key, same_group or groups())}"
+
+
+def groups() -> list[str]:
+    return sorted(path.name for path in CONF.iterdir() if path.is_dir())

@@ -1,0 +1,62 @@
+"""The folder of one run: what is written when, so that a run that ends early leaves what it had."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from autotune.arms import shown
+from autotune.errors import UsageError
+from autotune.samples import UnitResult
+from autotune.trial import Trial
+
+
+class RunFolder:
+    """Created empty of earlier trials; UsageError where it cannot be written."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            (path / "samples").mkdir(parents=True, exist_ok=True)
+            self.trials.write_text("")
+        except OSError as error:
+            raise UsageError(f"cannot write to the run folder {str(path)!r} ({error.strerror}); choose another with outputs=FOLDER") from error
+
+    @property
+    def trials(self) -> Path:
+        return self.path / "trials.jsonl"
+
+    def write_text(self, name: str, text: str) -> Path:
+        """Whole or not at all."""
+        target = self.path / name
+        part = target.with_name(target.name + ".part")
+        part.write_text(text, encoding="utf-8")
+        os.replace(part, target)
+        return target
+
+    def write_json(self, name: str, value: Any) -> Path:
+        return self.write_text(name, json.dumps(value, indent=2) + "\n")
+
+    def write_samples(self, name: str, results: Sequence[UnitResult]) -> str:
+        """One line per unit result; returns the file's path as it is recorded."""
+        lines = [json.dumps(result.to_json()) for result in results]
+        return str(self.write_text(f"samples/{name}.jsonl", "".join(line + "\n" for line in lines)))
+
+    def append_trial(self, trial: Trial) -> None:
+        with self.trials.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(trial_line(trial)) + "\n")
+
+    def artifacts(self) -> list[Path]:
+        """Everything there is to keep, but for half-written files."""
+        return sorted(path for path in self.path.rglob("*") if path.is_file() and path.suffix not in (".part", ".log"))
+
+
+def trial_line(trial: Trial) -> dict[str, Any]:
+    """A trial as the reader of trials.jsonl wants it: plain names, and the gains as factors per unit."""
+    plain = trial.to_json()
+    del plain["own_gains"]
+    gains: Mapping[str, list[float]] = plain.pop("gains")
+    return {**plain, "parameters": shown(trial.parameters), "log_gains": gains}

@@ -1,0 +1,89 @@
+"""Everything that can be checked before an engine is loaded: the model's folder, the prompts, the space, the objective."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from autotune import arms
+from autotune.console.display import Display
+from autotune.environment import environment
+from autotune.errors import RunError, UsageError, nearest
+from autotune.metrics import OBJECTIVES
+from autotune.models import model_folder
+from autotune.prompts import check_load, requests_of
+from autotune.settings import Settings
+from autotune.space import Space, space_of
+from autotune.worker.client import Worker
+from autotune.worker.protocol import Opening, Refused, WorkerProblem
+from workloads import Request
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a run works on. `requests` by split."""
+
+    model: Path
+    requests: Mapping[str, Sequence[Request]]
+    space: Space
+
+
+def check(settings: Settings, *, searching: bool) -> Inputs:
+    """UsageError for whatever is wrong, cheapest first."""
+    if settings.objective.metric not in OBJECTIVES:
+        raise UsageError(f"unknown objective.metric {settings.objective.metric!r}; {nearest(settings.objective.metric, list(OBJECTIVES))}")
+    check_load(settings.load, settings.engine.options.get("max_num_seqs"))
+    _check_fields(settings)
+    space = space_of(settings) if searching else Space((), {})
+    space.default_coordinates()
+    splits = ("search", "confirm") if searching else ("confirm",)
+    return Inputs(model_folder(settings.model.path), {split: requests_of(settings.workload, split) for split in splits}, space)
+
+
+def worker_for(settings: Settings, inputs: Inputs) -> Worker:
+    """A worker that is not started yet."""
+    opening = Opening(
+        settings.engine.loader,
+        str(inputs.model),
+        settings.engine.options,
+        settings.load.concurrency,
+        settings.study.seed,
+        inputs.requests,
+    )
+    return Worker(opening, call_limit=settings.study.call_limit, load_limit=settings.study.load_limit)
+
+
+def open_worker(worker: Worker, settings: Settings, inputs: Inputs, display: Display) -> dict[str, Any]:
+    """Wait for the weights and try the configured point, so that a wrong one ends the run before it began.
+
+    Returns the environment. UsageError for what the engine refuses, RunError where it cannot be loaded at all.
+    """
+    display.phase(f"loading {settings.model.name} from {inputs.model}")
+    try:
+        opened = worker.open()
+    except Refused as refusal:
+        raise UsageError(str(refusal)) from refusal
+    except WorkerProblem as problem:
+        raise RunError(f"the model could not be loaded: {problem}") from problem
+    display.phase("warming up")
+    split = next(iter(inputs.requests))
+    try:
+        worker.prepare([arms.baseline(settings), arms.candidate(settings, {})], split)
+    except Refused as refusal:
+        raise UsageError(str(refusal)) from refusal
+    except WorkerProblem:
+        pass  # the first trial meets it again and records it
+    return environment(opened.environment)
+
+
+def _check_fields(settings: Settings) -> None:
+    """Field names and whatever else the config knows of itself; the engine checks the values when it is loaded."""
+    from engine.errors import ConfigError
+    from engine.speculative_config import SpeculativeConfig
+
+    try:
+        SpeculativeConfig.from_any(arms.speculative_config(settings, {}))
+    except ConfigError as error:
+        raise UsageError(f"method {settings.method.name}: {error}") from error

@@ -1,0 +1,41 @@
+"""What a run leaves behind, in its folder and in the tracking; the same for a study and for a single measurement."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from autotune.context import Context
+from autotune.report.write import write_report
+from autotune.result import Result
+from autotune.tracking.tracker import Tracker
+
+
+def tracker_for(context: Context, key: str) -> Tracker:
+    return Tracker(context.settings.tracking, Path(context.settings.outputs) / "spool", key, context.display.say)
+
+
+def running(tracker: Tracker, name: str, context: Context) -> AbstractContextManager[None]:
+    """The tracked run, described by what was measured."""
+    everything = asdict(context.settings)
+    params = {key: everything[key] for key in ("model", "method", "workload", "load", "objective", "study", "engine")}
+    tags = {"command": context.command, "command_line": context.command_line, "outputs": str(context.folder.path)}
+    return tracker.running(name, context.sweep_key, params, tags)
+
+
+def leave(context: Context, result: Result, tracker: Tracker) -> None:
+    """best.json, speculative_config.json and report.html; then everything to the tracking."""
+    folder = context.folder
+    folder.write_json("best.json", result.best())
+    folder.write_json("speculative_config.json", result.best()["speculative_config"])
+    write_report(folder.path)
+    tracker.finish(tracked(result), {"status": "finished", "lossless": result.lossless, "confirmed": result.confirmed}, folder.artifacts())
+
+
+def tracked(result: Result) -> dict[str, Any]:
+    """The confirmed numbers, by MLflow names."""
+    low, high = result.interval or (None, None)
+    confirmed = {"speedup": result.speedup, "speedup_low": low, "speedup_high": high}
+    return {**confirmed, **result.metrics, "baseline": dict(result.baseline), "trials": dict(result.trials)}

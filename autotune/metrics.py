@@ -1,0 +1,141 @@
+"""Every number that is shown: its name, unit, direction, and how it comes out of the samples. Nothing else computes one.
+
+Time per output token (TPOT) is (E2E - TTFT) / (n - 1); the gap between deliveries (ITL) is another thing, because a
+delivery carries several tokens when drafts are accepted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from operator import add
+from typing import Any, Literal
+
+from autotune.samples import ArmRun, Counters, RequestSample
+
+QUANTILES = (50, 90, 95, 99)
+
+
+@dataclass(frozen=True)
+class Metric:
+    """`compute` takes the runs of one arm. `better` is None where neither direction is a merit in itself."""
+
+    name: str
+    unit: str
+    better: Literal["lower", "higher"] | None
+    formula: str
+    compute: Callable[[Sequence[ArmRun]], Any]
+
+
+def ratio(top: float, bottom: float) -> float | None:
+    return top / bottom if bottom else None
+
+
+def requests_of(runs: Iterable[ArmRun]) -> list[RequestSample]:
+    return [request for run in runs for request in run.requests]
+
+
+def counters_of(runs: Iterable[ArmRun]) -> Counters:
+    return reduce(add, (run.counters for run in runs), Counters())
+
+
+def tpot(runs: Sequence[ArmRun]) -> float | None:
+    """Token-weighted over the runs, seconds."""
+    timed = [request for request in requests_of(runs) if request.tokens > 1]
+    return ratio(sum(r.e2e - r.ttft for r in timed), sum(r.tokens - 1 for r in timed))
+
+
+def mean_e2e(runs: Sequence[ArmRun]) -> float | None:
+    served = requests_of(runs)
+    return ratio(sum(r.e2e for r in served), len(served))
+
+
+def tokens_per_second(runs: Sequence[ArmRun]) -> float | None:
+    return ratio(sum(r.tokens for r in requests_of(runs)), sum(run.wall for run in runs))
+
+
+def spread(values: Iterable[float | None], scale: float = 1e3) -> dict[str, float | int | None]:
+    """Quantiles, mean and count; a quantile says little without its count."""
+    import numpy as np
+
+    known = [value * scale for value in values if value is not None]
+    if not known:
+        return {**{f"p{q}": None for q in QUANTILES}, "mean": None, "count": 0}
+    levels = {f"p{q}": float(np.percentile(known, q)) for q in QUANTILES}
+    return {**levels, "mean": float(np.mean(known)), "count": len(known)}
+
+
+def acceptance_length(counts: Counters | RequestSample) -> float | None:
+    return 1 + counts.accepted_tokens / counts.drafts if counts.drafts else None
+
+
+def per_request_acceptance_length(runs: Sequence[ArmRun]) -> float | None:
+    lengths = [length for request in requests_of(runs) if (length := acceptance_length(request)) is not None]
+    return ratio(sum(lengths), len(lengths))
+
+
+def per_position(runs: Sequence[ArmRun]) -> list[float | None]:
+    counts = counters_of(runs)
+    return [ratio(a, d) for a, d in zip(counts.accepted_per_pos, counts.drafted_per_pos, strict=True)]
+
+
+def time_split(runs: Sequence[ArmRun]) -> dict[str, float | None]:
+    counts = counters_of(runs)
+    parts = {"draft": counts.draft_s, "target": counts.target_s, "verify": counts.verify_s, "other": counts.other_s}
+    return {name: ratio(seconds, sum(parts.values())) for name, seconds in parts.items()}
+
+
+METRICS: tuple[Metric, ...] = (
+    Metric("tpot_ms", "ms", "lower", "(E2E - TTFT) / (n - 1), per request",
+           lambda runs: spread(r.tpot for r in requests_of(runs))),
+    Metric("ttft_ms", "ms", "lower", "first token - arrival, per request",
+           lambda runs: spread(r.ttft for r in requests_of(runs))),
+    Metric("itl_ms", "ms", "lower", "time between deliveries, which may carry several tokens",
+           lambda runs: spread(gap for r in requests_of(runs) for gap in r.gaps)),
+    Metric("e2e_ms", "ms", "lower", "last token - arrival, per request",
+           lambda runs: spread(r.e2e for r in requests_of(runs))),
+    Metric("output_tokens_per_s", "1/s", "higher", "tokens / wall time, over all runs", tokens_per_second),
+    Metric("requests_per_s", "1/s", "higher", "requests / wall time, over all runs",
+           lambda runs: ratio(len(requests_of(runs)), sum(run.wall for run in runs))),
+    Metric("acceptance_rate", "", "higher", "accepted / drafted tokens",
+           lambda runs: ratio(counters_of(runs).accepted_tokens, counters_of(runs).draft_tokens)),
+    Metric("mean_acceptance_length", "tokens", "higher", "1 + accepted / drafts, token-weighted",
+           lambda runs: acceptance_length(counters_of(runs))),
+    Metric("mean_acceptance_length_per_request", "tokens", "higher", "mean over requests of 1 + accepted / drafts",
+           per_request_acceptance_length),
+    Metric("tokens_per_target_pass", "tokens", "higher", "decoded tokens / target passes of decoding sequences",
+           lambda runs: ratio(counters_of(runs).decode_tokens, counters_of(runs).decode_passes)),
+    Metric("acceptance_per_position", "", "higher", "accepted at position i / drafts with a token there", per_position),
+    Metric("num_drafts", "", None, "drafts made", lambda runs: counters_of(runs).drafts),
+    Metric("num_draft_tokens", "", None, "tokens drafted", lambda runs: counters_of(runs).draft_tokens),
+    Metric("num_accepted_tokens", "", None, "drafted tokens accepted", lambda runs: counters_of(runs).accepted_tokens),
+    Metric("num_output_tokens", "", None, "tokens delivered", lambda runs: sum(r.tokens for r in requests_of(runs))),
+    Metric("num_requests", "", None, "requests served, repeats counted", lambda runs: len(requests_of(runs))),
+    Metric("time_split", "", None, "share of the steps' time in draft, target, verify, other", time_split),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class ObjectiveMetric:
+    """A metric that one run has one value of, so that two arms can be compared run by run."""
+
+    name: str
+    unit: str
+    better: Literal["lower", "higher"]
+    value: Callable[[Sequence[ArmRun]], float | None]
+
+
+OBJECTIVES = {
+    metric.name: metric
+    for metric in (
+        ObjectiveMetric("tpot", "s", "lower", tpot),
+        ObjectiveMetric("e2e", "s", "lower", mean_e2e),
+        ObjectiveMetric("output_tokens_per_s", "1/s", "higher", tokens_per_second),
+    )
+}
+
+
+def summary(runs: Sequence[ArmRun]) -> dict[str, Any]:
+    """All metrics of one arm by name."""
+    return {metric.name: metric.compute(runs) for metric in METRICS}

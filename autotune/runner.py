@@ -1,0 +1,124 @@
+"""Run one trial: measure its arms unit by unit, stop where there is nothing left to learn, say how it ended."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from autotune import arms
+from autotune.analysis import Gains, gains, interval_of, pooled, verdict
+from autotune.metrics import OBJECTIVES, summary
+from autotune.plan import Step, steps
+from autotune.pruning import Pruner, incumbent_of
+from autotune.samples import BASELINE, CANDIDATE, UnitResult
+from autotune.settings import Settings
+from autotune.status import Cause, Status
+from autotune.trial import Trial
+from autotune.worker.client import Worker
+from autotune.worker.protocol import Crashed, Hung, OutOfMemory, Refused, WorkerProblem
+
+ENDINGS: dict[type[WorkerProblem], tuple[Status, Cause]] = {
+    Refused: (Status.INFEASIBLE, Cause.REFUSED),
+    OutOfMemory: (Status.INFEASIBLE, Cause.OUT_OF_MEMORY),
+    Crashed: (Status.FAILED, Cause.CRASHED),
+    Hung: (Status.FAILED, Cause.HUNG),
+}
+Watcher = Callable[[int, int], None]
+"""Called between measured windows with the steps done and planned."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A trial with its raw results."""
+
+    trial: Trial
+    results: Sequence[UnitResult]
+
+
+class TrialRunner:
+    """Measures on the search prompts of one worker."""
+
+    def __init__(self, worker: Worker, settings: Settings, watch: Watcher, split: str = "search") -> None:
+        load, workload = settings.load, settings.workload
+        confirming = split == "confirm"
+        self._worker, self._settings, self._watch, self._split = worker, settings, watch, split
+        self._metric = OBJECTIVES[settings.objective.metric]
+        self._plan = steps(
+            load,
+            workload.num_confirm_prompts if confirming else workload.num_prompts,
+            load.confirm_passes if confirming else load.passes,
+            (BASELINE, CANDIDATE),
+        )
+
+    @property
+    def confirm_weight(self) -> float:
+        """The confirmation's length in trials: its prompts, passes and arms against a trial's."""
+        load, workload = self._settings.load, self._settings.workload
+        return 1.5 * workload.num_confirm_prompts * load.confirm_passes / (workload.num_prompts * load.passes)
+
+    @property
+    def units(self) -> int:
+        return len({step.unit for step in self._plan})
+
+    def run(self, number: int, parameters: Mapping[str, Any], finished: Sequence[Trial] = ()) -> Outcome:
+        """Measure `parameters`. Earlier complete trials of the same configuration are pooled in, and it is not pruned."""
+        began, started = time.perf_counter(), datetime.now(UTC).isoformat(timespec="seconds")
+        trial = Trial(number, dict(parameters), Status.COMPLETE, units_planned=self.units, started=started)
+        earlier = [other for other in finished if other.key == trial.key and other.status is Status.COMPLETE]
+        results: list[UnitResult] = []
+        try:
+            self._worker.prepare([arms.baseline(self._settings), arms.candidate(self._settings, parameters)], self._split)
+            trial = self._measure(trial, results, self._pruner(list(finished), bool(earlier)))
+        except WorkerProblem as problem:
+            status, cause = ENDINGS[type(problem)]
+            trial = replace(trial, status=status, cause=cause, reason=str(problem))
+        trial = self._concluded(trial, results, earlier)
+        return Outcome(replace(trial, seconds=time.perf_counter() - began), results)
+
+    def _pruner(self, finished: list[Trial], again: bool) -> Pruner:
+        study = self._settings.study
+        incumbent = None if again else incumbent_of(finished)
+        return Pruner(incumbent, self.units, alpha=study.prune_alpha, first=study.prune_min_units)
+
+    def _measure(self, trial: Trial, results: list[UnitResult], pruner: Pruner) -> Trial:
+        measured: Gains = {}
+        for done, step in enumerate(self._plan):
+            self._watch(done, len(self._plan))
+            results.append(self._visit(step))
+            reason = verdict(results, CANDIDATE).reason
+            if reason:
+                return replace(trial, status=Status.FAILED, cause=Cause.LOSSY, reason=reason)
+            measured = pooled([measured, gains(results[-1:], CANDIDATE, self._metric)])
+            if pruner.should_stop(measured):
+                reason = f"stopped after {len(measured)} of {self.units} units"
+                return replace(trial, status=Status.PRUNED, cause=Cause.WORSE, reason=reason)
+        if not measured:
+            return replace(trial, status=Status.FAILED, cause=Cause.UNMEASURED, reason="no answer had two tokens or more")
+        return trial
+
+    def _visit(self, step: Step) -> UnitResult:
+        return self._worker.measure(step.unit, self._split, step.indices, step.repeat, step.order)
+
+    def _concluded(self, trial: Trial, results: list[UnitResult], earlier: list[Trial]) -> Trial:
+        """The trial with its numbers, as far as it was measured."""
+        if not results:
+            return trial
+        own = gains(results, CANDIDATE, self._metric)
+        together = pooled([*(other.own_gains for other in earlier), own])
+        found = interval_of(together, self._settings.study) if together else None
+        return replace(
+            trial,
+            speedup=found.factor if found else None,
+            interval=found.factor_bounds if found else None,
+            interval_method=found.method if found else "",
+            units=len(together),
+            lossless=verdict(results, CANDIDATE).to_json(),
+            metrics=summary([result.runs[CANDIDATE] for result in results]),
+            baseline=summary([result.runs[BASELINE] for result in results]),
+            gains=together,
+            own_gains=own,
+            repeats=tuple(other.number for other in earlier),
+        )

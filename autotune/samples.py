@@ -1,0 +1,131 @@
+"""What was measured, before anything is concluded from it. Seconds everywhere; plain data, so that it crosses processes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One side of a comparison. `engine_options` differ from the study's own only where the engine is searched."""
+
+    name: str
+    speculative_config: Mapping[str, Any] | None
+    engine_options: Mapping[str, Any]
+
+
+BASELINE = "baseline"
+CANDIDATE = "candidate"
+
+
+@dataclass(frozen=True)
+class RequestSample:
+    """One served request. `tpot` is (e2e - ttft) / (tokens - 1), None below two tokens. `gaps` lie between deliveries."""
+
+    request_id: str
+    prompt_tokens: int
+    tokens: int
+    ttft: float
+    e2e: float
+    tpot: float | None
+    drafts: int
+    draft_tokens: int
+    accepted_tokens: int
+    gaps: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class Counters:
+    """The engine's own counts over one run; `accepted_per_pos[i]` of `drafted_per_pos[i]` drafts that had a token there."""
+
+    drafts: int = 0
+    draft_tokens: int = 0
+    accepted_tokens: int = 0
+    accepted_per_pos: tuple[int, ...] = ()
+    drafted_per_pos: tuple[int, ...] = ()
+    steps: int = 0
+    decode_passes: int = 0
+    decode_tokens: int = 0
+    draft_s: float = 0.0
+    target_s: float = 0.0
+    verify_s: float = 0.0
+    other_s: float = 0.0
+
+    def __add__(self, more: Counters) -> Counters:
+        return Counters(*(_add(getattr(self, f.name), getattr(more, f.name)) for f in fields(self)))
+
+    def __sub__(self, less: Counters) -> Counters:
+        return Counters(*(_subtract(getattr(self, f.name), getattr(less, f.name)) for f in fields(self)))
+
+
+def _add(left: Any, right: Any) -> Any:
+    if not isinstance(left, tuple):
+        return left + right
+    size = max(len(left), len(right))
+    return tuple(a + b for a, b in zip(left + (0,) * (size - len(left)), right + (0,) * (size - len(right)), strict=True))
+
+
+def _subtract(left: Any, right: Any) -> Any:
+    return _add(left, tuple(-value for value in right) if isinstance(right, tuple) else -right)
+
+
+@dataclass(frozen=True)
+class ArmRun:
+    """One arm serving the requests of one unit once. `wall` runs from the first arrival to the last token."""
+
+    arm: str
+    wall: float
+    requests: tuple[RequestSample, ...]
+    counters: Counters
+
+
+@dataclass(frozen=True)
+class Divergence:
+    """The first token at which an arm left the baseline. `gap` is None where there was no pair of tokens to score."""
+
+    request_id: str
+    arm: str
+    position: int
+    baseline_token: int | None
+    candidate_token: int | None
+    gap: float | None
+    tolerance: float
+    excused: bool
+
+    def __str__(self) -> str:
+        gap = "one answer goes on where the other ends" if self.gap is None else f"score gap {self.gap:.2e}"
+        return f"{self.request_id} at token {self.position}: {gap}, excused below {self.tolerance:.0e}"
+
+
+@dataclass(frozen=True)
+class UnitResult:
+    """All arms on the same requests, one after another. The unit is what intervals and tests resample."""
+
+    unit: str
+    repeat: int
+    order: tuple[str, ...]
+    runs: Mapping[str, ArmRun]
+    divergences: tuple[Divergence, ...] = field(default=())
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data for the samples file; the gaps between deliveries are left out, their quantiles are metrics."""
+        plain = asdict(self)
+        for run in plain["runs"].values():
+            for request in run["requests"]:
+                del request["gaps"]
+        return plain
+
+
+def unit_from_json(plain: Mapping[str, Any]) -> UnitResult:
+    """The inverse of `UnitResult.to_json`, without the gaps."""
+    runs = {name: _run_from_json(run) for name, run in plain["runs"].items()}
+    divergences = tuple(Divergence(**entry) for entry in plain["divergences"])
+    return UnitResult(plain["unit"], plain["repeat"], tuple(plain["order"]), runs, divergences)
+
+
+def _run_from_json(run: Mapping[str, Any]) -> ArmRun:
+    counters = {key: tuple(value) if isinstance(value, list) else value for key, value in run["counters"].items()}
+    requests = tuple(RequestSample(**request) for request in run["requests"])
+    return ArmRun(run["arm"], run["wall"], requests, Counters(**counters))

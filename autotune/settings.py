@@ -1,0 +1,110 @@
+"""What a run needs to know, resolved once and frozen. Components take these values, never the Hydra config."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+def ranged(low: float | None = None, high: float | None = None) -> Any:
+    rules = {key: value for key, value in (("low", low), ("high", high)) if value is not None}
+    return field(metadata=rules)
+
+
+def one_of(*choices: str) -> Any:
+    return field(metadata={"choices": choices})
+
+
+@dataclass(frozen=True)
+class ModelSettings:
+    name: str
+    path: str
+
+
+@dataclass(frozen=True)
+class MethodSettings:
+    """`speculative_config` has vLLM's field names; None means no speculation. `search` is the YAML's own block."""
+
+    name: str
+    speculative_config: Mapping[str, Any] | None
+    search: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class WorkloadSettings:
+    name: str
+    source: str
+    num_prompts: int = ranged(low=1)
+    num_confirm_prompts: int = ranged(low=1)
+    max_tokens: int = ranged(low=1)
+    seed: int = ranged(low=0)
+    temperature: float = ranged(low=0.0)
+    options: dict = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class LoadSettings:
+    """`passes` over the prompts in a trial, `confirm_passes` in the confirmation."""
+
+    name: str
+    kind: str = one_of("single", "closed_loop")
+    concurrency: int = ranged(low=1)
+    passes: int = ranged(low=1)
+    confirm_passes: int = ranged(low=1)
+
+
+@dataclass(frozen=True)
+class ObjectiveSettings:
+    name: str
+    metric: str
+
+
+@dataclass(frozen=True)
+class StudySettings:
+    name: str | None
+    storage: str | None
+    resume: str = one_of("auto", "always", "never")
+    n_trials: int = ranged(low=1)
+    startup_trials: int = ranged(low=1)
+    seed: int = ranged(low=0)
+    prune_alpha: float = ranged(low=0.0, high=0.5)
+    prune_min_units: int = ranged(low=5)
+    confidence: float = ranged(low=0.5, high=0.999)
+    resamples: int = ranged(low=100)
+    call_limit: float = ranged(low=0.1)
+    load_limit: float = ranged(low=1.0)
+    max_failures: int = ranged(low=1)
+
+
+@dataclass(frozen=True)
+class EngineSettings:
+    """`options` go to the loader as they are, beside the model and the speculative config."""
+
+    name: str
+    loader: str
+    options: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class TrackingSettings:
+    name: str
+    uri: str | None
+    experiment: str
+    timeout: float = ranged(low=0.1)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything of one run. `search` is the top-level block of the command line."""
+
+    model: ModelSettings
+    method: MethodSettings
+    workload: WorkloadSettings
+    load: LoadSettings
+    objective: ObjectiveSettings
+    study: StudySettings
+    engine: EngineSettings
+    tracking: TrackingSettings
+    search: Mapping[str, Any]
+    outputs: str

@@ -1,0 +1,23 @@
+"""How a trial ended, decided where it ended, and never read back from the text of an exception."""
+
+from enum import StrEnum
+
+
+class Status(StrEnum):
+    COMPLETE = "complete"
+    PRUNED = "pruned"
+    INFEASIBLE = "infeasible"
+    FAILED = "failed"
+
+
+class Cause(StrEnum):
+    """Why a trial has no measurement to compare."""
+
+    NONE = ""
+    WORSE = "worse than the best so far"
+    OUT_OF_MEMORY = "out of memory"
+    REFUSED = "refused by the engine"
+    LOSSY = "not lossless"
+    CRASHED = "worker crashed"
+    HUNG = "worker hung"
+    UNMEASURED = "nothing to measure"

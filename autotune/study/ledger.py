@@ -1,0 +1,126 @@
+"""Ask and tell, with the record of every trial kept in the study's own database.
+
+A record is written before the trial is told, so a process that is killed loses at most the measurement it was making:
+the trial stays open with its point, and the next process measures that point under the same number.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+import uuid
+import warnings
+from typing import Any
+
+import optuna
+from optuna.trial import TrialState
+
+from autotune.dimension import Dimension
+from autotune.settings import StudySettings
+from autotune.space import Space
+from autotune.status import Cause, Status
+from autotune.trial import Trial, trial_from_json
+
+RECORD, COMPLETED, KEY = "record", "completed", "key"
+warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
+STATES = {
+    Status.COMPLETE: TrialState.COMPLETE,
+    Status.PRUNED: TrialState.PRUNED,
+    Status.INFEASIBLE: TrialState.PRUNED,  # with a constraint that says so: a sampler ignores failed trials
+    Status.FAILED: TrialState.FAIL,
+}
+
+
+class Ledger:
+    """The trials of one study. Numbers count from 0 without holes."""
+
+    def __init__(self, study: optuna.Study, space: Space, settings: StudySettings) -> None:
+        self._study, self._space, self._settings = study, space, settings
+        self._open: dict[int, optuna.Trial] = {}
+
+    @property
+    def name(self) -> str:
+        return self._study.study_name
+
+    @property
+    def key(self) -> str:
+        """What tracking knows the study by: its own, even where another has the same name."""
+        return str(self._study.user_attrs[KEY])
+
+    def mark_completed(self) -> None:
+        self._study.set_user_attr(COMPLETED, True)
+
+    def begin(self) -> None:
+        """Finish what an earlier process left measured but untold, and put the default first into a new study."""
+        if KEY not in self._study.user_attrs:
+            self._study.set_user_attr(KEY, uuid.uuid4().hex)
+        trials = self._study.get_trials(deepcopy=False)
+        for frozen in trials:
+            if frozen.state is TrialState.RUNNING and RECORD in frozen.user_attrs:
+                self._tell(optuna.Trial(self._study, frozen._trial_id), trial_from_json(frozen.user_attrs[RECORD]))
+        if self._space.dimensions:
+            self._enqueue_start()
+
+    def finished(self) -> list[Trial]:
+        """The records of all told trials, by number."""
+        states = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
+        frozen = self._study.get_trials(deepcopy=False, states=states)
+        return [trial_from_json(entry.user_attrs[RECORD]) for entry in frozen if RECORD in entry.user_attrs]
+
+    def ask(self) -> tuple[int, dict[str, Any]]:
+        """The number and the parameters of the next trial: first one that was left open, then a new suggestion."""
+        left = [t for t in self._study.get_trials(deepcopy=False) if t.state is TrialState.RUNNING]
+        self._study.sampler = self._sampler(left[0].number if left else len(self._study.get_trials(deepcopy=False)))
+        trial = optuna.Trial(self._study, left[0]._trial_id) if left else self._study.ask()
+        drawn = {dimension.coordinate: suggest(trial, dimension) for dimension in self._space.dimensions}
+        self._open[trial.number] = trial
+        return trial.number, self._space.parameters(drawn)
+
+    def tell(self, record: Trial) -> None:
+        trial = self._open.pop(record.number)
+        trial.set_user_attr(RECORD, record.to_json())
+        self._tell(trial, record)
+
+    def _tell(self, trial: optuna.Trial, record: Trial) -> None:
+        for name, holds in (("memory", record.cause is not Cause.OUT_OF_MEMORY), ("lossless", record.cause is not Cause.LOSSY),
+                            ("allowed", record.cause is not Cause.REFUSED)):  # fmt: skip
+            trial.set_constraint(name, 0.0 if holds else 1.0)
+        state = TrialState.PRUNED if record.cause is Cause.LOSSY else STATES[record.status]
+        value = math.log(record.speedup) if record.speedup and state is TrialState.COMPLETE else None
+        if state is TrialState.PRUNED and record.speedup and record.status is Status.PRUNED:
+            trial.report(math.log(record.speedup), step=record.units)
+        self._study.tell(trial, value, state=state)
+
+    def _enqueue_start(self) -> None:
+        """The configured values first. Where the trials can try every point, all of them follow, in a seeded order.
+
+        Points that an earlier process put there stay where they are.
+        """
+        points = [self._space.default_coordinates()]
+        if self._space.size is not None and self._space.size <= self._settings.n_trials:
+            rest = [point for point in self._space.grid() if point != points[0]]
+            random.Random(self._settings.seed).shuffle(rest)
+            points += rest
+        for point in points:
+            self._study.enqueue_trial(point, skip_if_exists=True)
+
+    def _sampler(self, number: int) -> optuna.samplers.BaseSampler:
+        """A fresh sampler for each trial, seeded by its number: a resumed study goes on as the first would have."""
+        return optuna.samplers.TPESampler(
+            seed=self._settings.seed * 100_003 + number,
+            n_startup_trials=self._settings.startup_trials,
+            multivariate=True,
+            group=True,
+            constant_liar=False,
+        )
+
+
+def suggest(trial: optuna.Trial, dimension: Dimension) -> Any:
+    """Draw one coordinate."""
+    if dimension.kind == "categorical":
+        return trial.suggest_categorical(dimension.coordinate, list(dimension.choices))
+    if dimension.kind == "int":
+        step = int(dimension.step or 1)
+        return trial.suggest_int(dimension.coordinate, int(dimension.low), int(dimension.high), step=step, log=dimension.log)
+    return trial.suggest_float(dimension.coordinate, dimension.low, dimension.high, step=dimension.step, log=dimension.log)
+

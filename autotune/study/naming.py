@@ -1,0 +1,40 @@
+"""What a study is called and where it is kept, so that the same command finds the same study again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+from autotune.settings import Settings
+
+
+def base_name(settings: Settings) -> str:
+    """`study.name`, or the method, the workload and a hash of everything that changes what is measured."""
+    return settings.study.name or f"{settings.method.name}-{settings.workload.name}-{fingerprint(settings)}"
+
+
+def fingerprint(settings: Settings) -> str:
+    """Eight hex digits. How long to search, how to resume and where records go do not count."""
+    everything = asdict(settings)
+    study = {key: everything["study"][key] for key in ("seed", "startup_trials", "prune_alpha", "prune_min_units")}
+    measured = {key: value for key, value in everything.items() if key not in ("study", "tracking", "outputs")}
+    text = json.dumps({**measured, "study": study}, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def storage_url(settings: Settings) -> str:
+    """The database: as given, or a SQLite file of the study's own under the outputs."""
+    if settings.study.storage is not None:
+        return settings.study.storage
+    folder = (Path(settings.outputs) / "studies").absolute()
+    folder.mkdir(parents=True, exist_ok=True)
+    safe = "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in base_name(settings))
+    return f"sqlite:///{folder / safe}.db"
+
+
+def sqlite_file(url: str) -> Path | None:
+    """The file behind a SQLite URL; None for other databases."""
+    prefix = "sqlite:///"
+    return Path(url.removeprefix(prefix)) if url.startswith(prefix) else None

@@ -1,0 +1,79 @@
+"""Find the study that a command means: go on with an interrupted one, or begin a new one beside those that ended."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import optuna
+from sqlalchemy.exc import SQLAlchemyError
+
+from autotune.errors import UsageError
+from autotune.settings import Settings
+from autotune.space import Space
+from autotune.study.ledger import COMPLETED, Ledger
+from autotune.study.lock import StudyLock
+from autotune.study.naming import base_name, sqlite_file, storage_url
+
+
+@dataclass(frozen=True)
+class OpenStudy:
+    """The lock is None for databases with locks of their own."""
+
+    ledger: Ledger
+    url: str
+    lock: StudyLock | None
+
+    def close(self) -> None:
+        if self.lock is not None:
+            self.lock.release()
+
+
+def open_study(settings: Settings, space: Space) -> OpenStudy:
+    """UsageError for a storage that cannot be opened, a study in use, or one with other dimensions."""
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    base, url = base_name(settings), storage_url(settings)
+    file = sqlite_file(url)
+    lock = StudyLock(file, base) if file is not None and file.parent.is_dir() else None
+    storage = _storage(url)
+    name = choose_name(base, {s.study_name: bool(s.user_attrs.get(COMPLETED)) for s in
+                              optuna.get_all_study_summaries(storage)}, settings.study.resume)  # fmt: skip
+    study = optuna.create_study(storage=storage, study_name=name, direction="maximize", load_if_exists=True)
+    _check_dimensions(study, space)
+    ledger = Ledger(study, space, settings.study)
+    ledger.begin()
+    return OpenStudy(ledger, url, lock)
+
+
+def choose_name(base: str, existing: dict[str, bool], resume: str) -> str:
+    """`existing` tells of each study whether it ended. Runs of one name are numbered: base, base.2, base.3."""
+    runs = [name for name in existing if name == base or _run_number(base, name)]
+    if not runs:
+        return base
+    last = max(runs, key=lambda name: _run_number(base, name))
+    goes_on = resume == "always" or (resume == "auto" and not existing[last])
+    return last if goes_on else f"{base}.{_run_number(base, last) + 1}"
+
+
+def _run_number(base: str, name: str) -> int:
+    tail = name.removeprefix(base + ".")
+    return 1 if name == base else int(tail) if name != tail and tail.isdigit() else 0
+
+
+def _storage(url: str) -> optuna.storages.BaseStorage:
+    try:
+        return optuna.storages.RDBStorage(url)
+    except (SQLAlchemyError, ImportError, ValueError, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise UsageError(
+            f"study.storage is {url!r}, which cannot be opened ({reason}); it must be a database URL such as sqlite:///study.db"
+        ) from error
+
+
+def _check_dimensions(study: optuna.Study, space: Space) -> None:
+    wanted = {dimension.coordinate for dimension in space.dimensions}
+    for trial in study.get_trials(deepcopy=False):
+        if trial.params and set(trial.params) != wanted and trial.state.is_finished():
+            raise UsageError(
+                f"study {study.study_name} was begun with other dimensions ({', '.join(sorted(trial.params))}); "
+                f"give this one another study.name, or study.resume=never"
+            )

@@ -1,0 +1,72 @@
+"""The record of one trial: what was tried, how it ended, what was measured. Plain data that survives a restart."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+from autotune.analysis import Gains
+from autotune.status import Cause, Status
+
+
+@dataclass(frozen=True)
+class Trial:
+    """`speedup` is the geometric mean over units of the paired ratio, `interval` its bounds, `gains` the log-ratios behind.
+
+    `repeats` lists earlier trials of the same configuration whose measurements are pooled in.
+    """
+
+    number: int
+    parameters: Mapping[str, Any]
+    status: Status
+    cause: Cause = Cause.NONE
+    reason: str = ""
+    speedup: float | None = None
+    interval: tuple[float, float] | None = None
+    interval_method: str = ""
+    units: int = 0
+    units_planned: int = 0
+    lossless: Mapping[str, Any] = field(default_factory=dict)
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+    baseline: Mapping[str, Any] = field(default_factory=dict)
+    gains: Gains = field(default_factory=dict)
+    own_gains: Gains = field(default_factory=dict)
+    repeats: tuple[int, ...] = ()
+    warnings: tuple[str, ...] = ()
+    seconds: float = 0.0
+    started: str = ""
+    samples: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @property
+    def key(self) -> tuple[tuple[str, Any], ...]:
+        """Equal for trials of the same configuration."""
+        return tuple(sorted(self.parameters.items()))
+
+
+def trial_from_json(plain: Mapping[str, Any]) -> Trial:
+    known = {f.name: plain[f.name] for f in fields(Trial) if f.name in plain}
+    return Trial(
+        **{
+            **known,
+            "status": Status(known["status"]),
+            "cause": Cause(known.get("cause", "")),
+            "interval": tuple(known["interval"]) if known.get("interval") else None,
+            "repeats": tuple(known.get("repeats", ())),
+            "warnings": tuple(known.get("warnings", ())),
+        }
+    )
+
+
+def counts(trials: list[Trial]) -> dict[str, int]:
+    """How many trials ended how."""
+    return {str(status): sum(trial.status is status for trial in trials) for status in Status}
+
+
+def ranking(trials: list[Trial]) -> list[Trial]:
+    """The complete, lossless trials, best first, one per configuration: its last, which pools the earlier ones."""
+    latest = {trial.key: trial for trial in trials if trial.status is Status.COMPLETE}
+    return sorted(latest.values(), key=lambda trial: -(trial.speedup or 0.0))

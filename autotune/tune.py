@@ -1,0 +1,108 @@
+"""A study from beginning to end: search, confirm, conclude."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from dataclasses import replace
+
+from autotune.conclude import Setting, from_confirmation, without_winner
+from autotune.confirm import Confirmation, confirm
+from autotune.context import Context
+from autotune.errors import RunError
+from autotune.inputs import Inputs, check, open_worker, worker_for
+from autotune.leave import leave, running, tracker_for
+from autotune.result import Result
+from autotune.runner import TrialRunner
+from autotune.status import Cause
+from autotune.study.open import OpenStudy, open_study
+from autotune.trial import Trial, ranking
+from autotune.worker.client import Worker
+
+
+def tune(context: Context) -> Result:
+    """Search the method's knobs, confirm the best, and leave everything in the run's folder."""
+    inputs = check(context.settings, searching=True)
+    worker = worker_for(context.settings, inputs)
+    worker.begin()  # loads while the study and the tracking are opened
+    try:
+        study = open_study(context.settings, inputs.space)
+        with contextlib.closing(study):
+            return Tuning(context, inputs, study, worker).run()
+    finally:
+        worker.close()
+
+
+class Tuning:
+    """One run of one study. The order of writing is: the study's database, the run's folder, the tracking."""
+
+    def __init__(self, context: Context, inputs: Inputs, study: OpenStudy, worker: Worker) -> None:
+        self._context, self._settings, self._inputs = context, context.settings, inputs
+        self._study, self._ledger, self._worker = study, study.ledger, worker
+        self._display, self._folder = context.display, context.folder
+        self._runner = TrialRunner(worker, self._settings, self._display.step)
+        self._tracker = tracker_for(context, study.ledger.key)
+        size, wanted = inputs.space.size, self._settings.study.n_trials
+        self._total = wanted if size is None else min(wanted, size)
+        self._failures = 0
+
+    def run(self) -> Result:
+        began = time.perf_counter()
+        with running(self._tracker, self._ledger.name, self._context):
+            environment = open_worker(self._worker, self._settings, self._inputs, self._display)
+            self._take_up()
+            while len(trials := self._ledger.finished()) < self._total:
+                self._one_trial(trials)
+            result = self._conclude(environment, began)
+            leave(self._context, result, self._tracker)
+        self._ledger.mark_completed()
+        return result
+
+    def _take_up(self) -> None:
+        """Write down what an interrupted run of this study had measured, and say what is ahead."""
+        trials = self._ledger.finished()
+        for trial in trials:
+            self._folder.append_trial(trial)
+        study = {"name": self._ledger.name, "storage": self._study.url, "trials_found": len(trials)}
+        self._folder.write_json("study.json", study)
+        self._display.plan(self._total, next(iter(ranking(trials)), None))
+        if trials:
+            self._display.say(f"study {self._ledger.name} goes on: {len(trials)} of {self._total} trials are there already")
+        elif self._total < self._settings.study.n_trials:
+            points = "one configuration" if self._total == 1 else f"{self._total} configurations"
+            self._display.say(f"the space has {points}, so {self._total} of {self._settings.study.n_trials} trials are enough")
+
+    def _one_trial(self, trials: list[Trial]) -> None:
+        number, parameters = self._ledger.ask()
+        ahead = self._total - len(trials) + self._runner.confirm_weight
+        self._display.stretch(f"trial {number + 1}/{self._total}", ahead)
+        outcome = self._runner.run(number, parameters, trials)
+        trial = replace(outcome.trial, samples=self._folder.write_samples(f"trial-{number:03d}", outcome.results))
+        self._ledger.tell(trial)
+        self._folder.append_trial(trial)
+        best = next(iter(ranking([*trials, trial])), None)
+        self._tracker.trial(trial, best.speedup if best else None)
+        self._display.trial(trial, best)
+        self._give_up_after(trial)
+
+    def _give_up_after(self, trial: Trial) -> None:
+        """A worker that fails again and again has a reason that no parameter mends."""
+        self._failures = self._failures + 1 if trial.cause in (Cause.CRASHED, Cause.HUNG) else 0
+        if self._failures >= self._settings.study.max_failures:
+            raise RunError(f"{self._failures} trials in a row failed, the last with: {trial.reason}; mend that and repeat the command")
+
+    def _conclude(self, environment: dict, began: float) -> Result:
+        trials = self._ledger.finished()
+        contenders = ranking(trials)[:2]
+        setting = Setting(self._context, environment, trials, self._ledger.name)
+        if not contenders:
+            return without_winner(setting, time.perf_counter() - began)
+        confirmation = self._confirm(contenders)
+        return from_confirmation(setting, confirmation, time.perf_counter() - began)
+
+    def _confirm(self, contenders: list[Trial]) -> Confirmation:
+        weight = self._runner.confirm_weight
+        self._display.stretch("confirming on held-out prompts", weight, weight)
+        confirmation = confirm(self._worker, self._settings, self._inputs.space, contenders, self._display.step)
+        self._folder.write_samples("confirm", confirmation.results)
+        return confirmation

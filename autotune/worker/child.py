@@ -1,0 +1,61 @@
+"""The worker process: answer calls until the pipe closes. How a call failed is decided here, from the error's type."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import traceback
+from multiprocessing.connection import Connection
+from typing import Any
+
+from autotune.worker.protocol import Opening, Reply
+
+
+def main(pipe: Connection, opening: Opening) -> None:
+    """Open a session and serve it. Ctrl-C is the parent's business; a closed pipe means that the parent is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    session: Any = None
+    try:
+        reply, session = _open(opening)
+        pipe.send(reply)
+        while session is not None:
+            name, arguments = pipe.recv()
+            pipe.send(_answer(lambda name=name, arguments=arguments: getattr(session, name)(**arguments)))
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        return
+
+
+def _open(opening: Opening) -> tuple[tuple[Reply, Any], Any]:
+    from autotune.worker.session import Session
+
+    kind, value = _answer(lambda: Session(opening))
+    return (kind, value.opened if kind is Reply.OK else value), value if kind is Reply.OK else None
+
+
+def _answer(call: Any) -> tuple[Reply, Any]:
+    """The call's value, or which kind of failure it was."""
+    try:
+        return Reply.OK, call()
+    except Exception as error:
+        return _kind(error), _text(error)
+
+
+def _kind(error: Exception) -> Reply:
+    from engine.errors import ConfigError, OutOfMemoryError
+    from workloads import WorkloadError
+
+    from autotune.errors import UsageError
+
+    torch = sys.modules.get("torch")
+    memory = (OutOfMemoryError, MemoryError, *((torch.OutOfMemoryError,) if torch else ()))
+    if isinstance(error, memory):
+        return Reply.OUT_OF_MEMORY
+    return Reply.REFUSED if isinstance(error, ConfigError | WorkloadError | UsageError) else Reply.CRASHED
+
+
+def _text(error: Exception) -> str:
+    """One line for the trial's record; the whole traceback goes to stderr only where it is a bug."""
+    if _kind(error) is Reply.CRASHED:
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        return f"{type(error).__name__}: {error} ({place.filename.rpartition('/')[2]}:{place.lineno})".replace("\n", " ")
+    return str(error).replace("\n", " ")

@@ -1,0 +1,73 @@
+"""Serve requests at a fixed concurrency and take down what happened. The only code that runs inside a measured window."""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from autotune.samples import ArmRun, Counters, RequestSample
+from autotune.worker.prompts import Prompt
+
+
+def serve(engine: Any, prompts: Sequence[Prompt], concurrency: int) -> tuple[list[Any], float]:
+    """Keep `concurrency` requests in flight until all are served; the outputs in the prompts' order, and the wall time."""
+    waiting = list(reversed(prompts))
+    outputs: dict[str, Any] = {}
+    began = time.perf_counter()
+    while len(outputs) < len(prompts):
+        while waiting and engine.num_running + engine.num_waiting < concurrency:
+            prompt = waiting.pop()
+            engine.add_request(prompt.request_id, prompt.token_ids, prompt.params)
+        for output in engine.step():
+            outputs[output.request_id] = output
+    wall = time.perf_counter() - began
+    return [outputs[prompt.request_id] for prompt in prompts], wall
+
+
+def run_arm(engine: Any, arm: str, prompts: Sequence[Prompt], concurrency: int) -> tuple[ArmRun, list[Any]]:
+    """One measured run. The garbage collector waits, so that it falls on neither arm."""
+    before = counters(engine)
+    gc.collect()
+    gc.disable()
+    try:
+        outputs, wall = serve(engine, prompts, concurrency)
+    finally:
+        gc.enable()
+    return ArmRun(arm, wall, tuple(sample(output) for output in outputs), counters(engine) - before), outputs
+
+
+def sample(output: Any) -> RequestSample:
+    metrics = output.metrics
+    times = [moment for moment, _ in metrics.deliveries]
+    return RequestSample(
+        request_id=output.request_id,
+        prompt_tokens=len(output.prompt_token_ids),
+        tokens=len(output.token_ids),
+        ttft=metrics.ttft,
+        e2e=metrics.e2e,
+        tpot=metrics.tpot,
+        drafts=metrics.num_drafts,
+        draft_tokens=metrics.num_draft_tokens,
+        accepted_tokens=metrics.num_accepted_tokens,
+        gaps=tuple(later - earlier for earlier, later in zip(times, times[1:], strict=False)),
+    )
+
+
+def counters(engine: Any) -> Counters:
+    stats, timing = engine.stats, engine.timing
+    return Counters(
+        stats.num_drafts,
+        stats.num_draft_tokens,
+        stats.num_accepted_tokens,
+        tuple(stats.num_accepted_tokens_per_pos),
+        tuple(stats.num_draft_tokens_per_pos),
+        timing.num_steps,
+        timing.num_decode_passes,
+        timing.num_decode_tokens,
+        timing.draft,
+        timing.target,
+        timing.verify,
+        timing.other,
+    )

@@ -1,0 +1,102 @@
+"""What the worker does: load once, then measure arms on prompts, call by call. Runs in the worker process only."""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import inspect
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from autotune.errors import UsageError, nearest
+from autotune.samples import BASELINE, Arm, ArmRun, Divergence, UnitResult
+from autotune.worker.judge import judge
+from autotune.worker.prompts import Prompt, prepare, template_of
+from autotune.worker.protocol import Opened, Opening
+from autotune.worker.serve import run_arm, serve
+
+
+class Session:
+    """An engine with its prompts. A searched engine option needs a second engine; it is kept until the option changes."""
+
+    def __init__(self, opening: Opening) -> None:
+        self._opening = opening
+        self._loader = loader(opening.loader)
+        self._own = load(self._loader, opening.model_path, opening.engine_options)
+        self._other: tuple[Mapping[str, Any], Any] | None = None
+        self._arms: dict[str, Arm] = {}
+        environment = dict(self._own.environment())
+        self._dtype = str(environment.get("dtype", "float32"))
+        tokenizer, limit = self._own.tokenizer, environment.get("max_model_len")
+        self._prompts = {
+            split: prepare(requests, tokenizer, limit, opening.seed) for split, requests in opening.requests.items()
+        }
+        gc.freeze()  # what is loaded now stays; a collection between windows need not walk it
+        lengths = {split: [len(p.token_ids) for p in prompts] for split, prompts in self._prompts.items()}
+        self.opened = Opened({**environment, "chat_template": template_of(tokenizer)}, lengths)
+
+    def prepare(self, arms: Sequence[Arm], split: str) -> None:
+        """Take up the arms of the next measurements, clear what an earlier trial left, and warm every shape."""
+        self._arms = {arm.name: arm for arm in arms}
+        warm = self._prompts[split][: self._opening.concurrency]
+        for arm in arms:
+            engine = self._switch(arm)
+            engine.reset()
+            engine.warm_up(max_batch=self._opening.concurrency)
+            serve(engine, warm, self._opening.concurrency)
+            engine.reset()
+
+    def measure(self, unit: str, split: str, indices: Sequence[int], repeat: int, order: Sequence[str]) -> UnitResult:
+        """Every arm on the same prompts, in the given order, and then the comparison of what they answered."""
+        prompts = [self._prompts[split][index] for index in indices]
+        runs: dict[str, ArmRun] = {}
+        answers: dict[str, list[Any]] = {}
+        for name in order:
+            engine = self._switch(self._arms[name])
+            runs[name], answers[name] = run_arm(engine, name, prompts, self._opening.concurrency)
+        return UnitResult(unit, repeat, tuple(order), runs, self._judge(prompts, answers))
+
+    def _judge(self, prompts: Sequence[Prompt], answers: Mapping[str, list[Any]]) -> tuple[Divergence, ...]:
+        found = []
+        for name in answers.keys() - {BASELINE}:
+            engine = self._switch(self._arms[name])
+            for prompt, base, other in zip(prompts, answers[BASELINE], answers[name], strict=True):
+                divergence = judge(engine, prompt, name, base.token_ids, other.token_ids, self._dtype)
+                found += [divergence] if divergence else []
+        return tuple(found)
+
+    def _switch(self, arm: Arm) -> Any:
+        """The engine of an arm, drafting as the arm wants; the weights stay."""
+        engine = self._engine(arm.engine_options)
+        engine.configure_speculation(dict(arm.speculative_config) if arm.speculative_config is not None else None)
+        return engine
+
+    def _engine(self, options: Mapping[str, Any]) -> Any:
+        if dict(options) == dict(self._opening.engine_options):
+            return self._own
+        if self._other is None or self._other[0] != dict(options):
+            self._other = None  # the memory of the last one must be free before the next is loaded
+            gc.collect()
+            self._other = (dict(options), load(self._loader, self._opening.model_path, options))
+        return self._other[1]
+
+
+def loader(name: str) -> Any:
+    """The callable behind "module:callable"."""
+    module_name, _, path = name.partition(":")
+    try:
+        found: Any = importlib.import_module(module_name)
+        for part in path.split("."):
+            found = getattr(found, part)
+    except (ImportError, AttributeError) as error:
+        raise UsageError(f"engine.loader is {name!r}, which cannot be imported ({error}); it must be module:callable") from error
+    return found
+
+
+def load(build: Any, model_path: str, options: Mapping[str, Any]) -> Any:
+    """An engine without speculation; UsageError for an option that this engine does not have."""
+    known = [name for name in inspect.signature(build).parameters if name not in ("model", "speculative_config")]
+    for name in options:
+        if name not in known:
+            raise UsageError(f"unknown key engine.{name}; {nearest(name, known)}")
+    return build(model_path, None, **options)

@@ -1,0 +1,150 @@
+"""An engine without a model: answers are made up from the prompt, time is counted and not spent, failures come when asked.
+
+A step costs 1 ms plus 5 % for every drafted token; at most `good` tokens of a draft are accepted. So the best K is `good`.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+from typing import Any
+
+import numpy as np
+
+from engine.errors import ConfigError, OutOfMemoryError
+from engine.outputs import RequestMetrics, RequestOutput
+from engine.stats import SpecDecodingStats, StepTimings
+
+STEP = 0.001
+
+
+class FakeTokenizer:
+    chat_template = None
+
+    def __call__(self, text: str) -> dict[str, list[int]]:
+        return {"input_ids": [2 + sum(map(ord, word)) % 900 for word in text.split()]}
+
+
+class FakeEngine:
+    """`fault` happens at drafts of `fault_at` tokens: crash, hang, memory, lossy, near_tie, refuse, die."""
+
+    def __init__(self, fault: str, fault_at: int, good: int, noise: float, max_model_len: int, slow: float) -> None:
+        self.fault, self.fault_at, self.good, self.noise, self.slow = fault, fault_at, good, noise, slow
+        self.max_model_len = max_model_len
+        self.tokenizer = FakeTokenizer()
+        self.now = 0.0
+        self.rng = random.Random(0)
+        self.running: list[Any] = []
+        self.k = 0
+        self.configure_speculation(None)
+
+    @classmethod
+    def load(
+        cls,
+        model: str,
+        speculative_config: dict[str, Any] | None = None,
+        *,
+        fault: str = "",
+        fault_at: int = 3,
+        good: int = 4,
+        noise: float = 0.01,
+        max_model_len: int = 4096,
+        max_num_seqs: int = 8,
+        slow: float = 0.0,
+    ) -> FakeEngine:
+        if fault == "load_memory":
+            raise OutOfMemoryError("the weights need 12 GB, the device has 8")
+        if fault == "load_crash":
+            raise RuntimeError("a bug while loading")
+        return cls(fault, fault_at, good, noise, max_model_len, slow)
+
+    def environment(self) -> dict[str, Any]:
+        return {"device": "none", "dtype": "float32", "max_model_len": self.max_model_len}
+
+    def configure_speculation(self, config: dict[str, Any] | None) -> None:
+        config = config or {}
+        self.k = config.get("num_speculative_tokens", 0)
+        if config and not 1 <= self.k <= 128:
+            raise ConfigError(f"num_speculative_tokens={self.k} is not allowed: a whole number from 1 to 128")
+        if config.get("prompt_lookup_min", 1) > config.get("prompt_lookup_max", 99):
+            raise ConfigError("prompt_lookup_min is above prompt_lookup_max: it must not be")
+        self.stats = SpecDecodingStats(self.k)
+        self.timing = StepTimings()
+
+    def reset(self) -> None:
+        self.stats, self.timing = SpecDecodingStats(self.k), StepTimings()
+
+    def warm_up(self, max_batch: int | None = None) -> None:
+        self._fail()
+
+    @property
+    def num_running(self) -> int:
+        return len(self.running)
+
+    @property
+    def num_waiting(self) -> int:
+        return 0
+
+    def add_request(self, request_id: str, prompt_token_ids: list[int], sampling_params: Any) -> None:
+        self.running.append((request_id, prompt_token_ids, sampling_params, [], RequestMetrics(arrival_time=self.now)))
+
+    def step(self) -> list[RequestOutput]:
+        self.now += STEP * (1 + 0.05 * self.k) * (1 + self.noise * self.rng.gauss(0, 1))
+        time.sleep(self.slow)
+        self.timing.num_steps += 1
+        self.timing.target += STEP
+        finished = []
+        for request in list(self.running):
+            if self._advance(*request):
+                self.running.remove(request)
+                finished.append(self._output(*request))
+        return finished
+
+    def next_token_scores(self, token_ids: list[int], params: Any, position: int, num_prompt_tokens: int | None = None) -> Any:
+        scores = np.zeros(1000)
+        scores[answer_token(token_ids[:num_prompt_tokens], position - (num_prompt_tokens or 0))] = 1.0
+        if self.fault == "near_tie":
+            scores[999] = 1.0 - 1e-6
+        return scores
+
+    def _advance(self, request_id: str, prompt: list[int], params: Any, tokens: list[int], metrics: RequestMetrics) -> bool:
+        accepted = min(self.k, self.good - len(prompt) % 2) if tokens else 0
+        new = [answer_token(prompt, len(tokens) + i) for i in range(min(accepted + 1, params.max_tokens - len(tokens)))]
+        if self.k == self.fault_at and self.fault in ("lossy", "near_tie") and len(tokens) == 1 and "0" in request_id:
+            new[0] = 999
+        if tokens:
+            self.timing.num_decode_passes += 1
+            self.timing.num_decode_tokens += len(new)
+            if self.k:
+                self.stats.observe_draft(self.k, accepted)
+                metrics.num_drafts += 1
+                metrics.num_draft_tokens += self.k
+                metrics.num_accepted_tokens += accepted
+        tokens.extend(new)
+        metrics.deliveries.append((self.now, len(new)))
+        metrics.first_token_time = metrics.first_token_time or self.now
+        return len(tokens) >= params.max_tokens
+
+    def _output(self, request_id: str, prompt: list[int], params: Any, tokens: list[int], metrics: RequestMetrics) -> RequestOutput:
+        metrics.finished_time = self.now
+        return RequestOutput(request_id, prompt, tokens, "", "length", None, None, metrics)
+
+    def _fail(self) -> None:
+        if self.k != self.fault_at:
+            return
+        if self.fault == "crash":
+            raise RuntimeError("a bug in the engine")
+        if self.fault == "memory":
+            raise OutOfMemoryError("the draft needs 2 GB, 1 GB is free")
+        if self.fault == "refuse":
+            raise ConfigError(f"num_speculative_tokens={self.k} does not fit this model: at most {self.k - 1}")
+        if self.fault == "hang":
+            time.sleep(600)
+        if self.fault == "die":
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def answer_token(prompt: list[int], index: int) -> int:
+    return 2 + (sum(prompt) * 31 + index * 7) % 900
