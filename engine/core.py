@@ -10,17 +10,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from engine import sampler
+from engine import probes, sampler
 from engine.draft import Draft, Verification
 from engine.errors import ConfigError, EngineError
-from engine.kv_cache import KVCache
 from engine.loading import Target, describe, load_target
 from engine.logprobs import token_logprobs
-from engine.models.attention import Span
 from engine.models.decoder import TargetOutput
+from engine.models.kv_cache import KVCache
 from engine.outputs import RequestOutput
 from engine.proposers import find_proposer, resolve
-from engine.requests import check_prompt, new_sequence
+from engine.requests import check_params, check_prompt, new_sequence, params_for
 from engine.rows import Rows, build_rows, rows_to_process
 from engine.sampling_params import SamplingParams
 from engine.scheduler import Scheduler
@@ -124,6 +123,7 @@ class Engine:
     def add_request(self, request_id: str, prompt_token_ids: Sequences[int], sampling_params: SamplingParams) -> None:
         """Queue a request; it joins the batch at a step boundary."""
         check_prompt(prompt_token_ids, self._target.config.vocab_size, self.max_model_len)
+        check_params(sampling_params, self._target.config.vocab_size)
         if self._scheduler.find(request_id):
             raise ConfigError(f"request id {request_id!r} is in use: give every request its own")
         number = next(self._ids)
@@ -164,11 +164,12 @@ class Engine:
         self, prompts: Sequences[Prompt], sampling_params: SamplingParams | Sequences[SamplingParams] | None = None
     ) -> list[RequestOutput]:
         """Serve all prompts (text or token ids), as many at a time as max_num_seqs; outputs in the prompts' order."""
-        params = self._params_for(prompts, sampling_params)
+        params = params_for(len(prompts), sampling_params)
         ids = [f"generate-{next(self._ids)}" for _ in prompts]
         encoded = [self._text.encode(prompt) if isinstance(prompt, str) else list(prompt) for prompt in prompts]
-        for tokens in encoded:
+        for tokens, wish in zip(encoded, params, strict=True):  # all, before the first is queued
             check_prompt(tokens, self._target.config.vocab_size, self.max_model_len)
+            check_params(wish, self._target.config.vocab_size)
         for request_id, tokens, wish in zip(ids, encoded, params, strict=True):
             self.add_request(request_id, tokens, wish)
         outputs: dict[str, RequestOutput] = {}
@@ -183,17 +184,13 @@ class Engine:
         self._proposer.reset()
         self._reset_counters()
 
-    @torch.inference_mode()
     def warm_up(self, max_batch: int | None = None) -> None:
         """Run every (batch, rows) shape once that drafting can ask for, so that none is first met while timed."""
         self._must_be_idle("warm_up")
         most = min(max_batch or self._cache.num_slots, self._cache.num_slots)
         depth = min(self.speculative_config.num_speculative_tokens or 0, self.max_model_len - 1)
-        for batch, rows in itertools.product(range(1, most + 1), {1, 1 + depth // 2, 1 + depth}):
-            spans = [Span(slot, 0, rows) for slot in range(batch)]
-            self._target.decoder.forward([0] * (batch * rows), spans, [], self._cache)
+        probes.run_shapes(self._target.decoder, self._cache, most, depth)
 
-    @torch.inference_mode()
     def next_token_scores(
         self,
         token_ids: Sequences[int],
@@ -209,12 +206,7 @@ class Engine:
         prefix = list(token_ids[:position])
         sequence = new_sequence("scores", prefix, sampling_params, self.max_model_len, self._seed, 0, 0.0)
         sequence.num_prompt_tokens = len(prefix) if num_prompt_tokens is None else num_prompt_tokens
-        logits = self._target.decoder.forward(
-            prefix, [], [Span(0, 0, len(prefix))], self._cache, [len(prefix) - 1]
-        ).logits
-        if sampling_params.changes_logits:
-            sampler.apply(logits, [sampler.Row(0, sequence, ())], self._target.config.eos_token_ids)
-        return logits[0]
+        return probes.scores(self._target, self._cache, sequence)
 
     def _draft(self, batch: Batch) -> Draft:
         config = self.speculative_config
@@ -249,50 +241,28 @@ class Engine:
         sequences, row = batch.decoding + ready, 0
         for sequence, drafted, accepted in zip(batch.decoding, draft.counts, verification.num_accepted, strict=False):
             sequence.num_computed += 1 + accepted
-            self._observe_draft(sequence, drafted, accepted)
+            if drafted:
+                self.stats.observe_draft(drafted, accepted)
+                sequence.metrics.count_draft(drafted, accepted)
         for i, sequence in enumerate(sequences):
             kept = self._stops.extend(sequence, verification.emitted[i])
-            self._deliver(sequence, kept, row, now)
+            sequence.metrics.deliver(now, kept)
+            self.timing.count_output(kept, decoding=i < len(batch.decoding))
+            if sequence.params.logprobs is not None:
+                chosen, logits = sequence.tokens[-kept:], self._raw_logits[row : row + kept]
+                sequence.logprobs += token_logprobs(logits, chosen, sequence.params.logprobs)
             row += 1 + draft.counts[i]
-        self.timing.count_decode(len(batch.decoding), sum(s.metrics.deliveries[-1][1] for s in batch.decoding))
         self._proposer.observe(batch.decoding, verification, output)
         if ready:
             self._proposer.start(ready, output)
         return [self._finish(sequence, now) for sequence in sequences if sequence.finish_reason]
 
-    def _observe_draft(self, sequence: Sequence, drafted: int, accepted: int) -> None:
-        if not drafted:
-            return
-        self.stats.observe_draft(drafted, accepted)
-        sequence.metrics.num_drafts += 1
-        sequence.metrics.num_draft_tokens += drafted
-        sequence.metrics.num_accepted_tokens += accepted
-
-    def _deliver(self, sequence: Sequence, count: int, row: int, now: float) -> None:
-        metrics = sequence.metrics
-        metrics.deliveries.append((now, count))
-        if metrics.first_token_time is None:
-            metrics.first_token_time = now
-        if sequence.params.logprobs is not None:
-            tokens = sequence.tokens[-count:]
-            sequence.logprobs += token_logprobs(self._raw_logits[row : row + count], tokens, sequence.params.logprobs)
-        self.timing.num_output_tokens += count
-
     def _finish(self, sequence: Sequence, now: float) -> RequestOutput:
         sequence.metrics.finished_time = now
         self._scheduler.remove(sequence)
         self._proposer.stop(sequence)
-        tokens = sequence.output_token_ids
-        return RequestOutput(
-            request_id=sequence.request_id,
-            prompt_token_ids=sequence.tokens[: sequence.num_prompt_tokens],
-            token_ids=tokens,
-            text=self._stops.cut_text(sequence, self._text.decode(tokens)),
-            finish_reason=sequence.finish_reason or "abort",
-            stop_reason=sequence.stop_reason,
-            logprobs=sequence.logprobs if sequence.params.logprobs is not None else None,
-            metrics=sequence.metrics,
-        )
+        text = self._text.decode(sequence.output_token_ids)
+        return sequence.output(self._stops.cut_text(sequence, text))
 
     def _reset_counters(self) -> None:
         self.stats = SpecDecodingStats(self.speculative_config.num_speculative_tokens or 0)
@@ -301,13 +271,3 @@ class Engine:
     def _must_be_idle(self, what: str) -> None:
         if not self._scheduler.is_idle:
             raise EngineError(f"{what} needs an idle engine: {self.num_running} requests run, {self.num_waiting} wait")
-
-    @staticmethod
-    def _params_for(
-        prompts: Sequences[Prompt], params: SamplingParams | Sequences[SamplingParams] | None
-    ) -> list[SamplingParams]:
-        if params is None or isinstance(params, SamplingParams):
-            return [params or SamplingParams()] * len(prompts)
-        if len(params) != len(prompts):
-            raise ConfigError(f"{len(params)} sampling params for {len(prompts)} prompts: give one, or one for each")
-        return list(params)

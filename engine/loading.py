@@ -9,10 +9,10 @@ from typing import Any
 import torch
 
 from engine.errors import ConfigError
-from engine.kv_cache import KVCache
 from engine.models.attention import Span
 from engine.models.config import DecoderConfig, read_config
 from engine.models.decoder import Decoder, DecoderWeights, load_weights
+from engine.models.kv_cache import KVCache
 from engine.models.linear import Product, can_pack_half
 from engine.threads import quickest_times, thread_counts
 

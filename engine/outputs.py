@@ -16,6 +16,16 @@ class RequestMetrics:
     num_draft_tokens: int = 0
     num_accepted_tokens: int = 0
 
+    def count_draft(self, drafted: int, accepted: int) -> None:
+        self.num_drafts += 1
+        self.num_draft_tokens += drafted
+        self.num_accepted_tokens += accepted
+
+    def deliver(self, now: float, count: int) -> None:
+        self.deliveries.append((now, count))
+        if self.first_token_time is None:
+            self.first_token_time = now
+
     @property
     def ttft(self) -> float | None:
         """Time to first token, queueing included."""

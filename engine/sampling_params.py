@@ -83,7 +83,11 @@ class SamplingParams:
                 f"a count between 0 and max_tokens={self.max_tokens}",
                 isinstance(self.min_tokens, int) and 0 <= self.min_tokens <= self.max_tokens,
             ),
-            ("logprobs", "None or a count from 0 to 20", self.logprobs is None or 0 <= self.logprobs <= 20),
+            (
+                "logprobs",
+                "None or a count from 0 to 20",
+                self.logprobs is None or (isinstance(self.logprobs, int) and 0 <= self.logprobs <= 20),
+            ),
             (
                 "seed",
                 "None or a whole number >= 0",

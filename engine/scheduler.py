@@ -7,7 +7,7 @@ their prompts are computed in chunks within the token budget that decoding leave
 from collections import deque
 
 from engine.errors import ConfigError
-from engine.kv_cache import KVCache
+from engine.models.kv_cache import KVCache
 from engine.sequence import Batch, Sequence
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-from engine.outputs import RequestMetrics
+from engine.outputs import RequestMetrics, RequestOutput
 from engine.sampling_params import SamplingParams
 
 FinishReason = Literal["stop", "length", "abort"]
@@ -45,6 +45,19 @@ class Sequence:
     @property
     def is_decoding(self) -> bool:
         return self.num_pending == 1 and self.num_output_tokens > 0
+
+    def output(self, text: str) -> RequestOutput:
+        """What the caller gets back at the end."""
+        return RequestOutput(
+            request_id=self.request_id,
+            prompt_token_ids=self.tokens[: self.num_prompt_tokens],
+            token_ids=self.output_token_ids,
+            text=text,
+            finish_reason=self.finish_reason or "abort",
+            stop_reason=self.stop_reason,
+            logprobs=self.logprobs if self.params.logprobs is not None else None,
+            metrics=self.metrics,
+        )
 
     @property
     def draft_room(self) -> int:

@@ -77,6 +77,9 @@ class StepTimings:
         self.verify += verify
         self.other += other
 
-    def count_decode(self, sequences: int, tokens: int) -> None:
-        self.num_decode_passes += sequences
-        self.num_decode_tokens += tokens
+    def count_output(self, tokens: int, decoding: bool) -> None:
+        """`tokens` of one sequence; a first token comes from its prompt's pass, not from decoding."""
+        self.num_output_tokens += tokens
+        if decoding:
+            self.num_decode_passes += 1
+            self.num_decode_tokens += tokens

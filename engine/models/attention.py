@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
-from engine.kv_cache import KVCache
+from engine.models.kv_cache import KVCache
 
 
 class Span(NamedTuple):

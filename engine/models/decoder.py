@@ -7,9 +7,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from engine.kv_cache import KVCache
 from engine.models.attention import Planner, Span
 from engine.models.config import DecoderConfig
+from engine.models.kv_cache import KVCache
 from engine.models.layers import Layer, LayerWeights, StepInput, build_norm, load_layer
 from engine.models.linear import Product, build_linear
 from engine.models.loader import Weights

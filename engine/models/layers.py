@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import rms_norm, silu
 
-from engine.kv_cache import KVCache
 from engine.models.attention import Group, attend
 from engine.models.config import DecoderConfig
+from engine.models.kv_cache import KVCache
 from engine.models.linear import Linear, Product, build_linear
 from engine.models.loader import Weights
 from engine.models.rope import interleave_pairs

@@ -41,7 +41,7 @@ def _exact_in_half(weight: Tensor) -> bool:
 
 @cache
 def _half_product_works() -> bool:
-    """Try it once: torch builds lack it on some processors. Its notice that it may go in a later torch is not repeated."""
+    """Try it once: some builds of torch lack it. Its notice that a later torch may drop it is not shown."""
     if _pack is None or _multiply is None or "fbgemm" not in torch.backends.quantized.supported_engines:
         return False
     with warnings.catch_warnings():

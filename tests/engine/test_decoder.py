@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from engine.errors import ConfigError
-from engine.kv_cache import KVCache
+from engine.models.kv_cache import KVCache
 from engine.models.attention import Span
 from engine.models.config import read_config
 from engine.models.decoder import Decoder, load_weights

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from engine import ConfigError, Engine, EngineError, OutOfMemoryError, SamplingParams
-from engine.kv_cache import KVCache
+from engine.models.kv_cache import KVCache
 from engine.models.config import read_config
 
 GREEDY = SamplingParams(max_tokens=20, temperature=0.0, ignore_eos=True)
@@ -155,6 +155,8 @@ def test_wrong_calls(engine):
         engine.generate([LOOP], [GREEDY, GREEDY])
     with pytest.raises(ConfigError, match="above max_model_len - 1"):
         Engine.load(engine._text._folder, NGRAM | {"num_speculative_tokens": 20}, max_model_len=10)
+    with pytest.raises(ConfigError, match="logit_bias names token 96: allowed are the ids 0 to 95"):
+        engine.generate([LOOP], SamplingParams(logit_bias={96: 1.0}))
     engine.add_request("twice", LOOP, GREEDY)
     with pytest.raises(ConfigError, match="'twice' is in use"):
         engine.add_request("twice", LOOP, GREEDY)

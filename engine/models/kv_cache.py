@@ -34,9 +34,10 @@ class KVCache:
 
     def _refuse_if_larger_than(self, free: int) -> None:
         if self.num_bytes > free:
+            need, have = self.num_bytes / 2**30, free / 2**30
             raise OutOfMemoryError(
-                f"the cache ({self.num_slots} x {self.max_model_len} positions, {self.num_bytes / 2**30:.2f} GiB) exceeds "
-                f"the {free / 2**30:.2f} GiB that are free: lower max_num_seqs or max_model_len"
+                f"a cache of {self.num_slots} x {self.max_model_len} positions takes {need:.2f} GiB and {have:.2f} GiB are "
+                "free: lower max_num_seqs or max_model_len"
             )
 
     def view(self, layer: int, first_slot: int, num_slots: int, length: int) -> tuple[Tensor, Tensor]:
