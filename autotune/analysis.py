@@ -34,7 +34,11 @@ class Verdict:
         if self.unexcused:
             more = f" and {len(self.unexcused) - 1} more" if len(self.unexcused) > 1 else ""
             return f"differs from the baseline: {self.unexcused[0]}{more}"
-        return "" if self.lossless else f"{self.near_ties} near ties in {self.compared_tokens} tokens are too many to be ties"
+        return (
+            ""
+            if self.lossless
+            else f"{self.near_ties} near ties in {self.compared_tokens} tokens are too many to be ties"
+        )
 
     def to_json(self) -> dict[str, Any]:
         return {"lossless": self.lossless, "compared_tokens": self.compared_tokens, "near_ties": self.near_ties,
@@ -75,14 +79,20 @@ def interval_of(measured: Gains, study: StudySettings) -> Interval:
     return interval(list(measured.values()), confidence=study.confidence, resamples=study.resamples, seed=study.seed)
 
 
+def interruptions(results: Sequence[UnitResult]) -> str:
+    """How many measurements were thrown away because something outside had interrupted them; empty if none was."""
+    count = sum(result.discarded for result in results)
+    return f"{count} of {count + len(results)} measurements were interrupted from outside and repeated" if count else ""
+
+
 def verdict(results: Iterable[UnitResult], arm: str) -> Verdict:
-    """The verdict on one arm over all its answers."""
-    compared, ties, failures = 0, 0, []
+    """The verdict on one arm over all its answers. A near tie met again when a prompt is repeated is the same tie."""
+    compared, ties, failures = 0, set(), []
     for result in results:
         compared += sum(request.tokens for request in result.runs[arm].requests)
         for divergence in result.divergences:
-            if divergence.arm == arm:
-                ties += divergence.excused
-                failures += [] if divergence.excused else [str(divergence)]
-    return Verdict(compared, ties, tuple(failures))
-
+            if divergence.arm == arm and divergence.excused:
+                ties.add((divergence.request_id, divergence.position))
+            elif divergence.arm == arm:
+                failures.append(str(divergence))
+    return Verdict(compared, len(ties), tuple(failures))

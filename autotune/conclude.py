@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from autotune import arms
-from autotune.analysis import means
+from autotune.analysis import interruptions, means
 from autotune.confirm import Confirmation, Confirmed
 from autotune.console import words
 from autotune.context import Context
@@ -148,6 +148,7 @@ def _notes(confirmation: Confirmation) -> list[str]:
     if chosen.trial.speedup is not None:
         found, held_out = words.factor(chosen.trial.speedup), words.factor(chosen.interval.factor)
         notes.append(f"The search saw {found} for this configuration on its own prompts; {held_out} on the held-out ones is the number to use.")
+    notes += [f"While confirming, {said}." for said in filter(None, [interruptions(confirmation.results)])]
     if not chosen.verdict.lossless:
         notes.append(f"Not lossless: {chosen.verdict.reason}.")
     elif not chosen.interval.above_zero:

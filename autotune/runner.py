@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from autotune import arms
-from autotune.analysis import Gains, gains, interval_of, pooled, verdict
+from autotune.analysis import Gains, gains, interruptions, interval_of, pooled, verdict
 from autotune.metrics import OBJECTIVES, summary
 from autotune.plan import Step, steps
 from autotune.pruning import Pruner, incumbent_of
@@ -121,4 +121,5 @@ class TrialRunner:
             gains=together,
             own_gains=own,
             repeats=tuple(other.number for other in earlier),
+            warnings=tuple(filter(None, [interruptions(results)])),
         )

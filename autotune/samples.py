@@ -64,7 +64,9 @@ def _add(left: Any, right: Any) -> Any:
     if not isinstance(left, tuple):
         return left + right
     size = max(len(left), len(right))
-    return tuple(a + b for a, b in zip(left + (0,) * (size - len(left)), right + (0,) * (size - len(right)), strict=True))
+    return tuple(
+        a + b for a, b in zip(left + (0,) * (size - len(left)), right + (0,) * (size - len(right)), strict=True)
+    )
 
 
 def _subtract(left: Any, right: Any) -> Any:
@@ -108,6 +110,7 @@ class UnitResult:
     order: tuple[str, ...]
     runs: Mapping[str, ArmRun]
     divergences: tuple[Divergence, ...] = field(default=())
+    discarded: int = 0  # attempts before this one that something outside had interrupted
 
     def to_json(self) -> dict[str, Any]:
         """Plain data for the samples file; the gaps between deliveries are left out, their quantiles are metrics."""
@@ -122,7 +125,9 @@ def unit_from_json(plain: Mapping[str, Any]) -> UnitResult:
     """The inverse of `UnitResult.to_json`, without the gaps."""
     runs = {name: _run_from_json(run) for name, run in plain["runs"].items()}
     divergences = tuple(Divergence(**entry) for entry in plain["divergences"])
-    return UnitResult(plain["unit"], plain["repeat"], tuple(plain["order"]), runs, divergences)
+    return UnitResult(
+        plain["unit"], plain["repeat"], tuple(plain["order"]), runs, divergences, plain.get("discarded", 0)
+    )
 
 
 def _run_from_json(run: Mapping[str, Any]) -> ArmRun:

@@ -16,6 +16,8 @@ from engine.models.kv_cache import KVCache
 from engine.models.linear import Product, can_pack_half
 from engine.threads import quickest_times, thread_counts
 
+# More threads must earn their keep: on a machine that others use too, a step waits for the slowest of them.
+WORTH_A_THREAD = 0.85
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
@@ -91,8 +93,8 @@ def _choose(config: DecoderConfig, weights: DecoderWeights, length: int, threads
         torch.set_num_threads(count)
         hopeless = 3 * min(times.values(), default=math.inf)
         found = {(product, count): seconds for product, seconds in quickest_times(steps, hopeless).items()}
-        if times and min(found.values()) > min(times.values()):
-            break  # more threads than help: further ones would only cost time here
+        if times and min(found.values()) > WORTH_A_THREAD * min(times.values()):
+            break
         times |= found
     return min(times, key=lambda choice: times[choice])
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import gc
 import importlib
 import inspect
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from autotune.errors import UsageError, nearest
 from autotune.samples import BASELINE, Arm, ArmRun, Divergence, UnitResult
+from autotune.worker.disturbance import ATTEMPTS, disturbed
 from autotune.worker.judge import judge
 from autotune.worker.prompts import Prompt, prepare, template_of
 from autotune.worker.protocol import Opened, Opening
@@ -20,6 +22,7 @@ class Session:
     """An engine with its prompts. A searched engine option needs a second engine; it is kept until the option changes."""
 
     def __init__(self, opening: Opening) -> None:
+        logging.getLogger("transformers").setLevel(logging.ERROR)  # prompts that are too long are our own error
         self._opening = opening
         self._loader = loader(opening.loader)
         self._own = load(self._loader, opening.model_path, opening.engine_options)
@@ -47,14 +50,24 @@ class Session:
             engine.reset()
 
     def measure(self, unit: str, split: str, indices: Sequence[int], repeat: int, order: Sequence[str]) -> UnitResult:
-        """Every arm on the same prompts, in the given order, and then the comparison of what they answered."""
+        """Every arm on the same prompts, in the given order, and then the comparison of what they answered.
+
+        All arms are measured again where one was interrupted from outside; after a few attempts the last one counts.
+        """
         prompts = [self._prompts[split][index] for index in indices]
+        for discarded in range(ATTEMPTS):
+            runs, answers = self._run(order, prompts)
+            if not any(disturbed(run) for run in runs.values()):
+                break
+        return UnitResult(unit, repeat, tuple(order), runs, self._judge(prompts, answers), discarded)
+
+    def _run(self, order: Sequence[str], prompts: Sequence[Prompt]) -> tuple[dict[str, ArmRun], dict[str, list[Any]]]:
         runs: dict[str, ArmRun] = {}
         answers: dict[str, list[Any]] = {}
         for name in order:
             engine = self._switch(self._arms[name])
             runs[name], answers[name] = run_arm(engine, name, prompts, self._opening.concurrency)
-        return UnitResult(unit, repeat, tuple(order), runs, self._judge(prompts, answers))
+        return runs, answers
 
     def _judge(self, prompts: Sequence[Prompt], answers: Mapping[str, list[Any]]) -> tuple[Divergence, ...]:
         found = []
@@ -89,7 +102,9 @@ def loader(name: str) -> Any:
         for part in path.split("."):
             found = getattr(found, part)
     except (ImportError, AttributeError) as error:
-        raise UsageError(f"engine.loader is {name!r}, which cannot be imported ({error}); it must be module:callable") from error
+        raise UsageError(
+            f"engine.loader is {name!r}, which cannot be imported ({error}); it must be module:callable"
+        ) from error
     return found
 
 

@@ -36,8 +36,8 @@ class KVCache:
         if self.num_bytes > free:
             need, have = self.num_bytes / 2**30, free / 2**30
             raise OutOfMemoryError(
-                f"a cache of {self.num_slots} x {self.max_model_len} positions takes {need:.2f} GiB and {have:.2f} GiB are "
-                "free: lower max_num_seqs or max_model_len"
+                f"a cache of {self.num_slots} x {self.max_model_len} positions takes {need:.2f} GiB and {have:.2f} GiB "
+                "are free: lower max_num_seqs or max_model_len"
             )
 
     def view(self, layer: int, first_slot: int, num_slots: int, length: int) -> tuple[Tensor, Tensor]:

@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from engine.errors import ConfigError
-from engine.models.kv_cache import KVCache
 from engine.models.attention import Span
 from engine.models.config import read_config
 from engine.models.decoder import Decoder, load_weights
+from engine.models.kv_cache import KVCache
 from tests.engine.conftest import save_model
 
 CPU = torch.device("cpu")

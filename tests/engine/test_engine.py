@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from engine import ConfigError, Engine, EngineError, OutOfMemoryError, SamplingParams
-from engine.models.kv_cache import KVCache
 from engine.models.config import read_config
+from engine.models.kv_cache import KVCache
 
 GREEDY = SamplingParams(max_tokens=20, temperature=0.0, ignore_eos=True)
 NGRAM = {"method": "ngram", "num_speculative_tokens": 4, "prompt_lookup_min": 1, "prompt_lookup_max": 3}
