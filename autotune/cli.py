@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from autotune.errors import RunError, UsageError
-from autotune.overrides import CONF, with_models
+from autotune.overrides import CONF, options_first, with_models
 
 OK, FAILED, WRONG, INTERRUPTED = 0, 1, 2, 130
 
@@ -31,7 +31,8 @@ class Jobs:
 
 def main(command: str) -> int:
     """Run `command` ("tune" or "bench") with the words of the command line."""
-    sys.argv[1:] = with_models(original := sys.argv[1:])
+    original = sys.argv[1:]
+    sys.argv[1:] = with_models(options_first(original))
     jobs = Jobs()
     typed = shlex.join(["python", "-m", "autotune" if command == "tune" else f"autotune.{command}", *original])
     try:

@@ -18,6 +18,12 @@ def with_models(words: list[str]) -> list[str]:
     return [_model_word(word) if word.startswith("model=") else word for word in words]
 
 
+def options_first(words: list[str]) -> list[str]:
+    """Flags before overrides, in whatever order they were typed; the parser wants the overrides together at the end."""
+    overrides = [word for word in words if "=" in word and not word.startswith("-")]
+    return [word for word in words if word not in overrides] + overrides
+
+
 def _model_word(word: str) -> str:
     choices = word.removeprefix("model=").split(",")
     return "model=" + ",".join(_known(choice.strip("'\"")) for choice in choices)

@@ -16,14 +16,16 @@ def print_comparison(console: Console, jobs: list[dict[str, Any]]) -> None:
     for name, side in (("job", "right"), ("what", "left"), ("speed-up", "right"), ("interval", "left"), ("confirmed", "left"),
                        ("lossless", "left"), ("TPOT p50 (ms)", "right"), ("accepted / draft", "right"), ("parameters", "left")):  # fmt: skip
         table.add_column(name, justify=side)  # type: ignore[arg-type]
+    common = set.intersection(*(set(job["overrides"]) for job in jobs)) if len(jobs) > 1 else set()
     for job in sorted(jobs, key=lambda job: -((job.get("line") or {}).get("speedup") or 0)):
-        table.add_row(*_row(job))
+        table.add_row(*_row(job, common))
     console.print()
     console.print(table)
 
 
-def _row(job: dict[str, Any]) -> list[str]:
-    what = "  ".join(job["overrides"]) or "as configured"
+def _row(job: dict[str, Any], common: set[str]) -> list[str]:
+    """`common` are the words that all jobs share; they tell nothing apart."""
+    what = "  ".join(word for word in job["overrides"] if word not in common) or "as configured"
     line = job.get("line")
     if line is None:
         return [str(job["number"]), what, "–", job.get("error") or "failed", "", "", "", "", ""]

@@ -19,7 +19,12 @@ def factor(value: float | None) -> str:
 
 
 def bounds(values: tuple[float, float] | list[float] | None) -> str:
-    return "" if not values else f"[{values[0]:.2f}, {values[1]:.2f}]"
+    return "" if not values else f"[{bound(values[0])}, {bound(values[1])}]"
+
+
+def bound(value: float) -> str:
+    """Two decimals, and a third where two would hide on which side of 1 the bound lies."""
+    return f"{value:.2f}" if f"{value:.2f}" != "1.00" else f"{value:.3f}"
 
 
 def duration(seconds: float) -> str:
@@ -52,7 +57,7 @@ def verdict_words(speedup: float | None, interval: tuple[float, float] | list[fl
         return "There is no interval, so nothing can be concluded."
     low, high = interval
     if low > 1:
-        return f"Faster than no speculation: between {low:.2f} and {high:.2f} times as fast, most likely {speedup:.2f}."
+        return f"Faster than no speculation: between {bound(low)} and {bound(high)} times as fast, most likely {speedup:.2f}."
     if high < 1:
-        return f"Slower than no speculation: between {low:.2f} and {high:.2f} times as fast. Deploy without speculation."
-    return f"No difference could be shown: between {low:.2f} and {high:.2f} times as fast as no speculation."
+        return f"Slower than no speculation: between {bound(low)} and {bound(high)} times as fast. Deploy without speculation."
+    return f"No difference could be shown: between {bound(low)} and {bound(high)} times as fast as no speculation."

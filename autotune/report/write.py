@@ -1,1 +1,47 @@
-def write_report(path): pass
+"""Put the page together: one file with everything inline."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from autotune.console import words
+from autotune.report.data import Run, read
+from autotune.report.figures import charts
+from autotune.report.tables import cards, metric_rows, parameter_names, trial_rows
+
+TEMPLATE = Path(__file__).with_name("page.html.j2")
+
+
+def write_report(folder: Path) -> Path:
+    """report.html of a finished run's folder, made from its files."""
+    target = folder / "report.html"
+    part = folder / "report.html.part"
+    part.write_text(render(read(folder)), encoding="utf-8")
+    part.replace(target)
+    return target
+
+
+def render(run: Run) -> str:
+    """The page as text."""
+    from jinja2 import Environment, StrictUndefined
+    from plotly.offline import get_plotlyjs
+
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    best = run.best
+    return environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
+        run=run,
+        best=best,
+        details=run.details,
+        headline=words.factor(best["speedup"]) if best["speedup"] is not None else "No result",
+        bounds=words.bounds(run.interval),
+        verdict=words.verdict_words(best["speedup"], run.interval),
+        confidence=words.percent(run.details.get("confidence")),
+        cards=cards(run) if best["all_metrics"] else [],
+        charts=charts(run),
+        metrics=metric_rows(run) if best["all_metrics"] else [],
+        trials=trial_rows(run),
+        parameter_names=parameter_names(run),
+        speculative_config=json.dumps(best["speculative_config"]),
+        plotly=get_plotlyjs(),
+    )

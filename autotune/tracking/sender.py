@@ -26,6 +26,7 @@ class Sender:
     def __init__(self, uri: str, experiment: str, timeout: float) -> None:
         check_reachable(uri, timeout)
         self._runs: dict[str, str] = {}
+        self._uri = uri
         try:
             self._client = _client(uri, timeout)
             self._experiment = self._experiment_id(experiment)
@@ -43,7 +44,7 @@ class Sender:
 
     def _experiment_id(self, name: str) -> str:
         found = self._client.get_experiment_by_name(name)
-        return found.experiment_id if found else self._client.create_experiment(name)
+        return found.experiment_id if found else self._client.create_experiment(name, artifact_location(self._uri))
 
     def _do_start(self, event: Event) -> None:
         run_id = self._find(event["key"])
@@ -114,11 +115,17 @@ def _client(uri: str, timeout: float) -> Any:
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", str(max(1, round(timeout))))
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
-    for name in ("alembic", "mlflow"):
-        logging.getLogger(name).setLevel(logging.ERROR)
     from mlflow.tracking import MlflowClient
 
+    for name in ("alembic", "mlflow", "mlflow.store.db.utils"):
+        logging.getLogger(name).setLevel(logging.ERROR)
     return MlflowClient(tracking_uri=uri)
+
+
+def artifact_location(uri: str) -> str | None:
+    """Files go beside a database file; a server has its own place."""
+    file = uri.removeprefix("sqlite:///")
+    return None if file == uri else (Path(file).absolute().parent / "mlartifacts").as_uri()
 
 
 def batches(items: list[Any], size: int) -> Iterable[list[Any]]:

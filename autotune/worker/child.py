@@ -57,5 +57,7 @@ def _text(error: Exception) -> str:
     """One line for the trial's record; the whole traceback goes to stderr only where it is a bug."""
     if _kind(error) is Reply.CRASHED:
         place = traceback.extract_tb(error.__traceback__)[-1]
-        return f"{type(error).__name__}: {error} ({place.filename.rpartition('/')[2]}:{place.lineno})".replace("\n", " ")
+        return f"{type(error).__name__}: {error} ({place.filename.rpartition('/')[2]}:{place.lineno})".replace(
+            "\n", " "
+        )
     return str(error).replace("\n", " ")

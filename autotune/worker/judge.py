@@ -33,7 +33,9 @@ def first_difference(left: Sequence[int], right: Sequence[int]) -> int | None:
     return None if len(left) == len(right) else min(len(left), len(right))
 
 
-def judge(engine: Any, prompt: Prompt, arm: str, baseline: Sequence[int], candidate: Sequence[int], dtype: str) -> Divergence | None:
+def judge(
+    engine: Any, prompt: Prompt, arm: str, baseline: Sequence[int], candidate: Sequence[int], dtype: str
+) -> Divergence | None:
     """The divergence of an answer from the baseline's, scored by the target; None if they are equal. Never timed."""
     position = first_difference(baseline, candidate)
     if position is None:

@@ -25,7 +25,9 @@ def prepare(requests: Sequence[Request], tokenizer: Any, max_model_len: int | No
     prompts = []
     for index, request in enumerate(requests):
         token_ids = encode(request, tokenizer)
-        params = SamplingParams.from_mapping({"seed": seed + index, **request.sampling, "max_tokens": request.max_tokens})
+        params = SamplingParams.from_mapping(
+            {"seed": seed + index, **request.sampling, "max_tokens": request.max_tokens}
+        )
         if max_model_len is not None and len(token_ids) + request.max_tokens > max_model_len:
             raise UsageError(
                 f"prompt {request.request_id} has {len(token_ids)} tokens, with max_tokens={request.max_tokens} more than "

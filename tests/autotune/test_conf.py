@@ -1,0 +1,74 @@
+"""Every YAML in conf/ composes, is explained, and means something to the program."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+
+from autotune import arms
+from autotune.compose import resolve
+from autotune.metrics import OBJECTIVES
+from autotune.models import PROJECT
+from autotune.overrides import CONF
+from autotune.settings import Settings
+from autotune.space import space_of
+from engine.speculative_config import SpeculativeConfig
+
+GROUPS = ("model", "method", "workload", "load", "objective", "study", "engine", "tracking", "experiment")
+CHOICES = [(path.parent.name, path.stem) for path in sorted(CONF.glob("*/*.yaml")) if path.parent.name in GROUPS]
+METHODS = [name for group, name in CHOICES if group == "method"]
+
+
+def settings_for(*overrides: str) -> Settings:
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        plain = OmegaConf.to_container(compose("config", overrides=list(overrides)), resolve=True)
+    plain.pop("experiment", None)
+    return resolve(plain)
+
+
+@pytest.mark.parametrize(("group", "choice"), CHOICES)
+def test_every_choice_composes(group: str, choice: str) -> None:
+    settings = settings_for(f"{group}={choice}")
+    if group != "experiment":
+        assert getattr(settings, group).name or group == "study"
+
+
+def test_the_objectives_are_metrics() -> None:
+    for group, choice in CHOICES:
+        if group == "objective":
+            assert settings_for(f"objective={choice}").objective.metric in OBJECTIVES
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_method_s_start_is_a_legal_point_of_its_space(method: str) -> None:
+    settings = settings_for(f"method={method}")
+    space = space_of(settings)
+    start = space.parameters(space.default_coordinates())
+    assert set(start) == {dimension.path for dimension in space.dimensions}
+    SpeculativeConfig.from_any(arms.speculative_config(settings, start))
+    assert arms.speculative_config(settings, start) == arms.speculative_config(settings, {})
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_autotune_knows_no_method_by_name(method: str) -> None:
+    for path in (PROJECT / "autotune").rglob("*.py"):
+        assert f'"{method}"' not in path.read_text(encoding="utf-8") or method == "none", path
+
+
+@pytest.mark.parametrize("path", sorted(CONF.rglob("*.yaml")), ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_every_key_is_explained(path: Path) -> None:
+    """A comment stands above the file and above every key of the first level; presets explain themselves at the top."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    assert lines[0].startswith("#") or lines[1].startswith("#")
+    if path.parent.name in GROUPS[:-1]:
+        for above, line in zip(lines, lines[1:], strict=False):
+            if re.match(r"[a-z]\w*:", line) and not line.startswith("defaults:"):
+                assert above.startswith("#"), f"{path.name}: no comment above {line!r}"
+    if path.parent.name == "conf":
+        for above, line in zip(lines, lines[1:], strict=False):
+            if re.match(r"  - \w+: ", line):
+                assert above.strip().startswith("#"), f"no comment above {line!r}"
