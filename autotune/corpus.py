@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Mapping
-from itertools import count
+from itertools import count, islice
 
+from autotune import practice
 from workloads.build import examples
 from workloads.registry import find
 from workloads.request import Example
 
 Document = list[tuple[str, str]]
-WHOLE = ("code",)  # tasks whose prompt is worth learning as much as the answer
+PRACTICE = "practice"
+PROMPT_WEIGHTS = {"code": 1.0, PRACTICE: 0.0}  # code is worth learning in the prompt too, a random list is not
 
 
 def document(example: Example) -> Document:
@@ -24,6 +26,8 @@ def document(example: Example) -> Document:
 
 def endless(task: str) -> Iterator[Example]:
     """The task's training examples; a finite source starts again with another order and other cuts."""
+    if task == PRACTICE:
+        yield from practice.examples("train", seed=0)
     for turn in count():
         yield from find(task).examples("train", turn, {})
 
@@ -44,4 +48,6 @@ def documents(mixture: Mapping[str, float], joined: float, seed: int) -> Iterato
 
 def held_out(task: str, number: int) -> list[Document]:
     """Documents of the eval split, which no training ever sees."""
+    if task == PRACTICE:
+        return [document(example) for example in islice(practice.examples("eval", seed=1), number)]
     return [document(example) for example in examples(task, split="eval", num_prompts=number, seed=1)]

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import platform
 import sys
 from collections.abc import Iterator
+from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
 
@@ -36,8 +39,28 @@ def main(arguments: list[str]) -> int:
     trainer.run(
         training(config, encoder, recipe), checks, lambda network: export(network, target, encoder.bos, encoder.eos)
     )
-    print(f"exported to {target}", flush=True)
+    record(config, trainer, target)
+    print(f"exported to {target}; next: python -m autotune.evaluate model={config.export}", flush=True)
     return 0
+
+
+def record(config: DictConfig, trainer: Trainer, target: Path) -> None:
+    """training.json and loss.csv beside the weights, for the model card."""
+    total = sum(config.mixture.values())
+    found = {
+        "name": target.name,
+        "shape": asdict(trainer.network.shape),
+        "parameters": sum(parameter.numel() for parameter in trainer.network.parameters()),
+        "mixture": {task: share / total for task, share in config.mixture.items()},
+        "recipe": asdict(trainer.recipe),
+        "steps": trainer.step,
+        "tokens": trainer.tokens,
+        "minutes": trainer.seconds / 60,
+        "python": platform.python_version(),
+        "cpu": platform.processor() or platform.machine(),
+    }
+    (target / "training.json").write_text(json.dumps(found, indent=2) + "\n")
+    trainer.curve.write(target / "loss.csv")
 
 
 def load(arguments: list[str]) -> DictConfig:
@@ -70,7 +93,7 @@ def training(config: DictConfig, encoder: Encoder, recipe: Recipe) -> Iterator[B
 
 def rows(config: DictConfig, encoder: Encoder) -> Iterator[Row]:
     for task, turns in corpus.documents(config.mixture, config.joined, config.recipe.seed):
-        yield encoder(turns, prompt_weight=1.0 if task in corpus.WHOLE else None)
+        yield encoder(turns, prompt_weight=corpus.PROMPT_WEIGHTS.get(task))
 
 
 def evaluation(encoder: Encoder, task: str, number: int) -> list[Batch]:

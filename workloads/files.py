@@ -16,7 +16,7 @@ Row = tuple[str, dict[str, Any]]  # "file, line n" and the object of that line
 def rows(path: str | None, source: str) -> list[Row]:
     """Every object of a JSON-lines file; blank lines are passed over, anything else that is no object is an error."""
     if not path:
-        raise WorkloadError(f"workload source {source} needs the option path: a JSON-lines file of prompts")
+        raise WorkloadError(f"workload source {source} needs options.path: a JSON-lines file of prompts")
     found = []
     for number, line in enumerate(text_of(Path(path)).split("\n"), 1):
         if line.strip():

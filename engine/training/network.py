@@ -35,7 +35,7 @@ class Network(nn.Module):
         super().__init__()
         self.shape = shape
         layers, hidden, heads = shape.num_layers, shape.hidden_size, shape.head_dim
-        self.embedding = nn.Parameter(torch.randn(shape.vocab_size, hidden) * 0.05)
+        self.embedding = nn.Parameter(torch.randn(shape.vocab_size, hidden) * 0.2)
         self.qkv = matrices(layers, (shape.num_heads + 2 * shape.num_kv_heads) * heads, hidden)
         self.out = matrices(layers, hidden, shape.num_heads * heads, (2 * layers) ** -0.5)
         self.gate_up = matrices(layers, 2 * shape.intermediate_size, hidden)

@@ -13,19 +13,21 @@ class Recipe:
     tokens_per_batch: int = 2048
     max_length: int = 640
     prompt_weight: float = 0.2
-    matrix_lr: float = 0.02
-    vector_lr: float = 0.004
+    matrix_lr: float = 0.01
+    vector_lr: float = 0.001
     weight_decay: float = 0.05
     warmup_steps: int = 60
-    decay_share: float = 0.65  # of the training, at its end, during which the learning rate falls to zero
+    decay_share: float = 0.95  # of the training, at its end, during which the learning rate falls to zero
     clip: float = 1.0
+    copying_start: bool = True  # engine/training/copying.py
+    hold_steps: int = 500  # during which the prepared heads stay as they are
     precision: str = "bf16"
     threads: int = 1
     seed: int = 0
     time_limit_minutes: float | None = None
     checkpoint_minutes: float = 4.0
     report_steps: int = 25
-    evaluate_steps: int = 500
+    evaluate_steps: int = 250
 
     def __post_init__(self) -> None:
         if self.precision not in ("bf16", "fp32"):

@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from engine.training.copying import hold, prepare_to_copy
 from engine.training.documents import Batch
 from engine.training.muon import Muon
 from engine.training.network import Network, Shape
@@ -25,7 +26,10 @@ class Trainer:
     def __init__(self, shape: Shape, recipe: Recipe, folder: Path, device: str = "cpu") -> None:
         torch.manual_seed(recipe.seed)
         self.recipe, self.folder, self.device = recipe, folder, device
-        self.network = Network(shape).to(device)
+        network = Network(shape)
+        if recipe.copying_start:
+            prepare_to_copy(network)
+        self.network = network.to(device)
         net = self.network
         self.matrices = [net.qkv, net.out, net.gate_up, net.down]
         self.vectors = [net.embedding, net.norms]
@@ -73,6 +77,8 @@ class Trainer:
             optimizer.param_groups[0]["lr"] = rate * factor
         loss = self.loss(batch)
         loss.backward()
+        if self.recipe.copying_start and self.step < self.recipe.hold_steps:
+            hold(self.network)
         torch.nn.utils.clip_grad_norm_(self.vectors, self.recipe.clip)
         for optimizer in self.optimizers:
             optimizer.step()

@@ -71,7 +71,9 @@ LETTER = [
         "{If you agree|If there is time}, {we could meet at the <building>|I will come to <p> by <vehicle>|we can share the cost|<m> can help us} {on <weekday>|next week|in <month>}.",
     ],
     [
-        "{My|The} {family|neighbours|children} {send|sends} {you|their} {greetings|best wishes}{| and some <food>}.|Please {give|send} my {greetings|best wishes} to <m>.|{The <season> here is|It has been} {cold|lovely|wet|busy}, {and we think of you often|but we are well}."
+        "My {neighbours|children|parents} send you {greetings|best wishes}{| and some <food>}.",
+        "Please {give|send} my {greetings|best wishes} to <m>.",
+        "{The <season> here is|It has been} {cold|lovely|wet|busy}, {and we think of you often|but we are well}.",
     ],
     ["{Kind regards|Best wishes|Yours truly|With many thanks},\n<m>"],
 ]

@@ -1,0 +1,31 @@
+"""Every YAML of conf/workload builds requests, and every source has its YAML."""
+
+from pathlib import Path
+
+import pytest
+from omegaconf import OmegaConf
+
+import workloads
+
+FOLDER = Path(__file__).resolve().parents[2] / "conf" / "workload"
+KEYS = {"name", "source", "num_prompts", "num_confirm_prompts", "max_tokens", "seed", "temperature", "options"}
+
+
+def test_every_source_has_a_yaml():
+    assert {path.stem for path in FOLDER.glob("*.yaml")} == set(workloads.available())
+
+
+@pytest.mark.parametrize("path", sorted(FOLDER.glob("*.yaml")), ids=lambda path: path.stem)
+def test_it_builds(path, tmp_path):
+    config = OmegaConf.load(path)
+    assert set(config) == KEYS
+    options = dict(config.options)
+    if "path" in options:
+        options["path"] = str(tmp_path / "rows.jsonl")
+        rows = [f'{{"turns": ["question {index}"], "category": "qa"}}' for index in range(2 * config.num_prompts)]
+        (tmp_path / "rows.jsonl").write_text("\n".join(rows))
+    for split, number in (("search", config.num_prompts), ("confirm", config.num_confirm_prompts)):
+        found = workloads.build(
+            config.source, split=split, num_prompts=number, seed=config.seed, max_tokens=config.max_tokens, **options
+        )
+        assert len(found) == number
