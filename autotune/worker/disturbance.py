@@ -12,7 +12,7 @@ from autotune.samples import ArmRun
 
 STALL_FACTOR = 10.0
 STALL_SECONDS = 0.005  # shorter ones are lost in an answer of fifty tokens
-ATTEMPTS = 3
+MOST_DISCARDED = 2
 
 
 def disturbed(run: ArmRun) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 
 from autotune.errors import UsageError, nearest
 from autotune.samples import BASELINE, Arm, ArmRun, Divergence, UnitResult
-from autotune.worker.disturbance import ATTEMPTS, disturbed
+from autotune.worker.disturbance import MOST_DISCARDED, disturbed
 from autotune.worker.judge import judge
 from autotune.worker.prompts import Prompt, prepare, template_of
 from autotune.worker.protocol import Opened, Opening
@@ -19,7 +19,9 @@ from autotune.worker.serve import run_arm, serve
 
 
 class Session:
-    """An engine with its prompts. A searched engine option needs a second engine; it is kept until the option changes."""
+    """An engine with its prompts. A searched engine option needs a second engine; it is kept until the option
+    changes.
+    """
 
     def __init__(self, opening: Opening) -> None:
         logging.getLogger("transformers").setLevel(logging.ERROR)  # prompts that are too long are our own error
@@ -52,14 +54,23 @@ class Session:
     def measure(self, unit: str, split: str, indices: Sequence[int], repeat: int, order: Sequence[str]) -> UnitResult:
         """Every arm on the same prompts, in the given order, and then the comparison of what they answered.
 
-        All arms are measured again where one was interrupted from outside; after a few attempts the last one counts.
+        Every arm runs twice, there and back, and its quicker run counts: the work is the same each time, and a shared
+        machine can only make it slower. Where even that was interrupted, all run again, a few times at most.
         """
         prompts = [self._prompts[split][index] for index in indices]
-        for discarded in range(ATTEMPTS):
-            runs, answers = self._run(order, prompts)
-            if not any(disturbed(run) for run in runs.values()):
+        runs, answers = self._there_and_back(order, prompts)
+        for discarded in range(MOST_DISCARDED + 1):
+            if discarded == MOST_DISCARDED or not any(disturbed(run) for run in runs.values()):
                 break
+            runs, answers = self._there_and_back(order, prompts)
         return UnitResult(unit, repeat, tuple(order), runs, self._judge(prompts, answers), discarded)
+
+    def _there_and_back(
+        self, order: Sequence[str], prompts: Sequence[Prompt]
+    ) -> tuple[dict[str, ArmRun], dict[str, list[Any]]]:
+        first, answers = self._run(order, prompts)
+        second, _ = self._run(tuple(reversed(order)), prompts)
+        return {name: min(first[name], second[name], key=lambda run: run.wall) for name in order}, answers
 
     def _run(self, order: Sequence[str], prompts: Sequence[Prompt]) -> tuple[dict[str, ArmRun], dict[str, list[Any]]]:
         runs: dict[str, ArmRun] = {}
