@@ -12,9 +12,11 @@ from pathlib import Path
 
 import torch
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 from tokenizers import Tokenizer
 
 from autotune import corpus
+from autotune.errors import UsageError
 from engine.training.documents import Batch, Encoder, Row, batches, collate
 from engine.training.export import export
 from engine.training.network import Shape
@@ -64,17 +66,24 @@ def record(config: DictConfig, trainer: Trainer, target: Path) -> None:
 
 
 def load(arguments: list[str]) -> DictConfig:
-    """conf/train/<model>.yaml with `train.key=value` from the command line."""
+    """conf/train/<model>.yaml with `train.key=value` from the command line; UsageError for what it does not know."""
     given = OmegaConf.from_dotlist(arguments)
     method, model = given.pop("method", "none"), given.pop("model", "tiny")
-    path = ROOT / "conf" / "train" / f"{model}.yaml"
-    if method != "none" or not path.exists():
-        raise SystemExit(f"cannot train method={method} model={model}; allowed: method=none model=tiny")
-    config = OmegaConf.load(path)
+    known = sorted(path.stem for path in (ROOT / "conf" / "train").glob("*.yaml"))
+    if method != "none" or model not in known:
+        raise UsageError(f"cannot train method={method} model={model}; allowed: method=none model={'|'.join(known)}")
+    changes = given.pop("train", {})
+    if given:
+        raise UsageError(
+            f"unknown argument {next(iter(given))!r}; allowed: method, model, train.KEY"
+        )
+    defaults = OmegaConf.create({"recipe": asdict(Recipe()), "shape": asdict(Shape())})
+    config = OmegaConf.merge(defaults, OmegaConf.load(ROOT / "conf" / "train" / f"{model}.yaml"))
     OmegaConf.set_struct(config, True)
-    OmegaConf.set_struct(config.recipe, False)
-    OmegaConf.set_struct(config.shape, False)
-    return OmegaConf.merge(config, given.get("train", {}))  # type: ignore[return-value]
+    try:
+        return OmegaConf.merge(config, changes)  # type: ignore[return-value]
+    except OmegaConfBaseException as error:
+        raise UsageError(f"{str(error).splitlines()[0]}; allowed: the keys of conf/train/{model}.yaml") from error
 
 
 def the_tokenizer(config: DictConfig, folder: Path, shape: Shape) -> Tokenizer:
@@ -103,4 +112,8 @@ def evaluation(encoder: Encoder, task: str, number: int) -> list[Batch]:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        sys.exit(2)

@@ -3,7 +3,10 @@
 from collections import Counter
 from itertools import islice
 
+import pytest
+
 from autotune import corpus, practice
+from autotune.errors import UsageError
 from autotune.train import load
 from workloads.request import SPLITS
 from workloads.splits import split_of
@@ -40,3 +43,17 @@ def test_the_recipe_file_and_its_overrides():
     config = load(["method=none", "model=tiny", "train.recipe.tokens=5"])
     assert config.recipe.tokens == 5
     assert set(config.mixture) >= {"summarization", "code"}
+
+
+@pytest.mark.parametrize(
+    ("argument", "words"),
+    [
+        ("model=huge", "allowed: method=none model=tiny"),
+        ("method=ngram", "allowed: method=none"),
+        ("tokens=5", "unknown argument 'tokens'"),
+        ("train.recipe.tokns=5", "tokns"),
+    ],
+)
+def test_wrong_arguments_are_refused(argument, words):
+    with pytest.raises(UsageError, match=words):
+        load([argument])
