@@ -103,6 +103,25 @@ def step_cost(engine: Engine, rounds: int, context: int) -> dict[int, float]:
     return {rows: ratio(seconds[str(rows)], one) for rows in counts} | {0: median(one) / 20}
 
 
+def one_layer_share(engine: Engine, rounds: int, context: int) -> float:
+    """A pass of one layer with the output head, as a draft network would need it, relative to the whole target."""
+    decoder, cache = engine._target.decoder, engine._cache
+    layers = decoder.layers
+
+    def run(count: int) -> Callable[[], None]:
+        def passes() -> None:
+            decoder.layers = layers[:count]
+            with torch.inference_mode():
+                for _ in range(20):
+                    decoder.forward([5], [Span(0, context, 1)], [], cache)
+            decoder.layers = layers
+
+        return passes
+
+    seconds = interleave({"one": run(1), "all": run(len(layers))}, rounds)
+    return ratio(seconds["one"], seconds["all"])
+
+
 def share_outside_products(engine: Engine, rounds: int, context: int) -> float:
     """1 - (time of a step's matrix products alone) / (time of the step), one row."""
     decoder, cache = engine._target.decoder, engine._cache
@@ -156,10 +175,16 @@ def main() -> None:
     table("a target pass relative to one row", header, rows)
     outside = share_outside_products(plain, rounds, 256)
     print(f"\nshare of a one-row step outside matrix products: {outside:.2f}")
+    draft_step = one_layer_share(plain, rounds, 256)
+    print(f"a one-layer draft step relative to the target's: {draft_step:.3f}")
     lookups = {context: lookup_cost(context) for context in (1_000, 16_000)}
     print(f"n-gram lookup per step: {lookups[1_000]:.1f} us at 1k tokens of context, {lookups[16_000]:.1f} us at 16k")
     results |= {"rows_over_one": {c: {n: cost[n] for n in (2, 3, 5, 9)} for c, cost in costs.items()}}
-    finish("engine_cpu", results | {"outside_products": outside, "lookup_us": lookups, "engine": plain.environment()})
+    finish(
+        "engine_cpu",
+        results
+        | {"outside_products": outside, "one_layer": draft_step, "lookup_us": lookups, "engine": plain.environment()},
+    )
 
 
 if __name__ == "__main__":

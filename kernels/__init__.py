@@ -1,7 +1,7 @@
 """Triton kernels, each beside its plain-torch reference.
 
-This file imports nothing at import time: Triton may only be imported where a GPU path is chosen. Hugging Face publishes
-a package of the same name that transformers probes for. From the repository root this one is found first; a name that it
+This file imports nothing at import time: Triton may only be imported where a GPU path is chosen. Hugging Face has a
+package of the same name that transformers probes for. From the repository root this one is found first; a name that it
 lacks is looked up in the other package, which then shares this module, so both can be installed.
 """
 
