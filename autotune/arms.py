@@ -14,7 +14,9 @@ def speculative_config(settings: Settings, parameters: Mapping[str, Any]) -> dic
     if settings.method.speculative_config is None:
         return None
     searched = {path.removeprefix("method."): value for path, value in parameters.items() if path.startswith("method.")}
-    return {key: value for key, value in {**settings.method.speculative_config, **searched}.items() if value is not None}
+    return {
+        key: value for key, value in {**settings.method.speculative_config, **searched}.items() if value is not None
+    }
 
 
 def engine_options(settings: Settings, parameters: Mapping[str, Any]) -> dict[str, Any]:

@@ -97,7 +97,9 @@ def _run(config: Any, command: str, typed: str, sweep: Any) -> tuple[int, dict[s
     settings = resolve(plain)
     from autotune.execute import execute
 
-    result = execute(command, settings, Path(HydraConfig.get().runtime.output_dir), OmegaConf.to_yaml(config), typed, sweep)
+    result = execute(
+        command, settings, Path(HydraConfig.get().runtime.output_dir), OmegaConf.to_yaml(config), typed, sweep
+    )
     line = result.line()
     print(json.dumps(line), flush=True)
     return (OK if result.speedup is not None and result.lossless else FAILED), line
@@ -130,5 +132,7 @@ def _as_usage_error(error: Exception) -> Exception:
 
         return UsageError(explain(error))
     if isinstance(error, OSError) and error.filename is not None:
-        return UsageError(f"cannot write {error.filename!r} ({error.strerror}); choose another folder with outputs=FOLDER")
+        return UsageError(
+            f"cannot write {error.filename!r} ({error.strerror}); choose another folder with outputs=FOLDER"
+        )
     raise error

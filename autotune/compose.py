@@ -42,7 +42,11 @@ def resolve(config: Mapping[str, Any]) -> Settings:
     if not isinstance(search, Mapping):
         raise UsageError(f"search is {search!r}; it must be a mapping such as {{method: {{key: {{int: [1, 8]}}}}}}")
     return Settings(
-        **groups, method=method(config.get("method")), engine=engine(config.get("engine")), search=search, outputs=outputs
+        **groups,
+        method=method(config.get("method")),
+        engine=engine(config.get("engine")),
+        search=search,
+        outputs=outputs,
     )
 
 
@@ -58,7 +62,9 @@ def method(values: object) -> MethodSettings:
     fields = {key: value for key, value in values.items() if key not in ("name", "search")}
     if fields["method"] is None and len(fields) > 1:
         extra = ", ".join(key for key in fields if key != "method")
-        raise UsageError(f"method {values['name']} makes no drafts, so it has no {extra}; remove it or choose another method")
+        raise UsageError(
+            f"method {values['name']} makes no drafts, so it has no {extra}; remove it or choose another method"
+        )
     return MethodSettings(values["name"], fields if fields["method"] is not None else None, search)
 
 

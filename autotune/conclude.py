@@ -147,11 +147,15 @@ def _notes(confirmation: Confirmation) -> list[str]:
     notes = [f"{confirmation.why[0].upper()}{confirmation.why[1:]}."] if confirmation.why else []
     if chosen.trial.speedup is not None:
         found, held_out = words.factor(chosen.trial.speedup), words.factor(chosen.interval.factor)
-        notes.append(f"The search saw {found} for this configuration on its own prompts; {held_out} on the held-out ones is the number to use.")
+        notes.append(
+            f"The search saw {found} for this configuration on its own prompts; "
+            f"{held_out} on the held-out ones is the number to use."
+        )
     notes += [f"While confirming, {said}." for said in filter(None, [interruptions(confirmation.results)])]
     if not chosen.verdict.lossless:
         notes.append(f"Not lossless: {chosen.verdict.reason}.")
     elif not chosen.interval.above_zero:
-        notes.append("A speed-up could not be confirmed. Deploy without speculation, or try another method or workload.")
+        notes.append(
+            "A speed-up could not be confirmed. Deploy without speculation, or try another method or workload."
+        )
     return notes
-

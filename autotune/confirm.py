@@ -48,7 +48,9 @@ class Confirmation:
     results: Sequence[UnitResult]
 
 
-def confirm(worker: Worker, settings: Settings, space: Space, contenders: Sequence[Trial], watch: Watcher) -> Confirmation:
+def confirm(
+    worker: Worker, settings: Settings, space: Space, contenders: Sequence[Trial], watch: Watcher
+) -> Confirmation:
     """`contenders` are the winner of the search and, if there is one, the runner-up."""
     names = dict(zip((WINNER, RUNNER_UP), contenders, strict=False))
     results = _measured(worker, settings, names, watch)
@@ -73,15 +75,16 @@ def choose(found: dict[str, Confirmed], between: Interval | None, space: Space) 
     simplicity = {name: space.simplicity(entry.trial.parameters) for name, entry in found.items()}
     if between.contains_zero and simplicity[RUNNER_UP] < simplicity[WINNER]:
         return RUNNER_UP, "the two best tie on the held-out prompts; the simpler one was taken"
-    return WINNER, "the two best tie on the held-out prompts; the simpler one was taken" if between.contains_zero else ""
+    return (
+        WINNER,
+        "the two best tie on the held-out prompts; the simpler one was taken" if between.contains_zero else "",
+    )
 
 
 def _measured(worker: Worker, settings: Settings, names: dict[str, Trial], watch: Watcher) -> list[UnitResult]:
     """All held-out units; a worker that fails is given one more chance, from the beginning."""
     contenders = [arms.candidate(settings, trial.parameters, name) for name, trial in names.items()]
-    plan = steps(
-        settings.load, settings.workload.num_confirm_prompts, settings.load.confirm_passes, (BASELINE, *names)
-    )
+    plan = steps(settings.load, settings.workload.num_confirm_prompts, settings.load.confirm_passes, (BASELINE, *names))
     for attempt in range(1, ATTEMPTS + 1):
         results: list[UnitResult] = []
         try:
@@ -99,6 +102,10 @@ def _measured(worker: Worker, settings: Settings, names: dict[str, Trial], watch
 def _confirmed(name: str, trial: Trial, results: list[UnitResult], settings: Settings) -> Confirmed:
     measured = gains(results, name, OBJECTIVES[settings.objective.metric])
     if not measured:
-        raise RunError("no held-out answer had two tokens or more; raise workload.max_tokens or choose another workload")
+        raise RunError(
+            "no held-out answer had two tokens or more; raise workload.max_tokens or choose another workload"
+        )
     found = interval_of(measured, settings.study)
-    return Confirmed(name, trial, measured, found, verdict(results, name), summary([result.runs[name] for result in results]))
+    return Confirmed(
+        name, trial, measured, found, verdict(results, name), summary([result.runs[name] for result in results])
+    )

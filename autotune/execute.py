@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from rich.console import Console
@@ -32,7 +33,7 @@ def execute(command: str, settings: Settings, path: Path, config_yaml: str, type
     return result
 
 
-def _command(name: str):  # type: ignore[no-untyped-def]
+def _command(name: str) -> Callable[[Context], Result]:
     if name == "bench":
         from autotune.measure_one import bench
 
@@ -54,5 +55,7 @@ def _next_steps(result: Result, folder: RunFolder) -> list[str]:
         path = folder.path / "speculative_config.json"
         steps.append(f'Deploy:  vllm serve MODEL --speculative-config "$(cat {path})"')
     if result.command == "tune" and not result.confirmed:
-        steps.append("Next:    raise workload.num_prompts and workload.num_confirm_prompts, or try another method or workload")
+        steps.append(
+            "Next:    raise workload.num_prompts and workload.num_confirm_prompts, or try another method or workload"
+        )
     return steps

@@ -23,7 +23,9 @@ class RunFolder:
             (path / "samples").mkdir(parents=True, exist_ok=True)
             self.trials.write_text("")
         except OSError as error:
-            raise UsageError(f"cannot write to the run folder {str(path)!r} ({error.strerror}); choose another with outputs=FOLDER") from error
+            raise UsageError(
+                f"cannot write to the run folder {str(path)!r} ({error.strerror}); choose another with outputs=FOLDER"
+            ) from error
 
     @property
     def trials(self) -> Path:

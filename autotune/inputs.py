@@ -1,4 +1,6 @@
-"""Everything that can be checked before an engine is loaded: the model's folder, the prompts, the space, the objective."""
+"""Everything that can be checked before an engine is loaded: the model's folder, the prompts, the space, the
+objective.
+"""
 
 from __future__ import annotations
 
@@ -32,14 +34,17 @@ class Inputs:
 
 def check(settings: Settings, *, searching: bool) -> Inputs:
     """UsageError for whatever is wrong, cheapest first."""
-    if settings.objective.metric not in OBJECTIVES:
-        raise UsageError(f"unknown objective.metric {settings.objective.metric!r}; {nearest(settings.objective.metric, list(OBJECTIVES))}")
+    metric = settings.objective.metric
+    if metric not in OBJECTIVES:
+        raise UsageError(f"unknown objective.metric {metric!r}; {nearest(metric, list(OBJECTIVES))}")
     check_load(settings.load, settings.engine.options.get("max_num_seqs"))
     _check_fields(settings)
     space = space_of(settings) if searching else Space((), {})
     space.default_coordinates()
     splits = ("search", "confirm") if searching else ("confirm",)
-    return Inputs(model_folder(settings.model.path), {split: requests_of(settings.workload, split) for split in splits}, space)
+    return Inputs(
+        model_folder(settings.model.path), {split: requests_of(settings.workload, split) for split in splits}, space
+    )
 
 
 def worker_for(settings: Settings, inputs: Inputs) -> Worker:

@@ -20,7 +20,9 @@ def _composed() -> Any:
     from hydra.errors import HydraException
     from omegaconf import OmegaConf
 
-    choices = [word for word in sys.argv[1:] if "=" in word and "." not in word.partition("=")[0] and not word.startswith("-")]
+    choices = [
+        word for word in sys.argv[1:] if "=" in word and "." not in word.partition("=")[0] and not word.startswith("-")
+    ]
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(CONF), version_base="1.3"):
         try:

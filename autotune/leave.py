@@ -31,7 +31,11 @@ def leave(context: Context, result: Result, tracker: Tracker) -> None:
     folder.write_json("best.json", result.best())
     folder.write_json("speculative_config.json", result.best()["speculative_config"])
     write_report(folder.path)
-    tracker.finish(tracked(result), {"status": "finished", "lossless": result.lossless, "confirmed": result.confirmed}, folder.artifacts())
+    tracker.finish(
+        tracked(result),
+        {"status": "finished", "lossless": result.lossless, "confirmed": result.confirmed},
+        folder.artifacts(),
+    )
 
 
 def tracked(result: Result) -> dict[str, Any]:

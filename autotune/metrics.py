@@ -1,4 +1,5 @@
-"""Every number that is shown: its name, unit, direction, and how it comes out of the samples. Nothing else computes one.
+"""Every number that is shown: its name, unit, direction, and how it comes out of the samples. Nothing else computes
+one.
 
 Time per output token (TPOT) is (E2E - TTFT) / (n - 1); the gap between deliveries (ITL) is another thing, because a
 delivery carries several tokens when drafts are accepted.

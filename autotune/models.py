@@ -21,7 +21,9 @@ def model_folder(path: str) -> Path:
             raise UsageError(f"model.path is {path!r}, which is a file; it must be a folder in Hugging Face format")
     if is_hub_name(path):
         return _checked(_from_hub(path))
-    raise UsageError(f"model folder {path!r} does not exist; give a folder in Hugging Face format, a YAML of conf/model, or org/name")
+    raise UsageError(
+        f"model folder {path!r} does not exist; give a folder in Hugging Face format, a YAML of conf/model, or org/name"
+    )
 
 
 def is_hub_name(path: str) -> bool:

@@ -19,16 +19,19 @@ class Step:
 
 
 def steps(load: LoadSettings, num_prompts: int, passes: int, arms: Sequence[str]) -> list[Step]:
-    """All visits. One request at a time: a unit is a prompt, visited once a pass. Under load: a unit is a window over all
-    prompts, and every pass is a new unit. The arms swap places from visit to visit and from pass to pass.
+    """All visits. One request at a time: a unit is a prompt, visited once a pass. Under load: a unit is a window
+    over all prompts, and every pass is a new unit. The arms swap places from visit to visit and from pass to pass.
     """
     if load.kind == "single":
-        visits = [(f"prompt-{i}", repeat, (i,)) for repeat in range(passes) for i in range(num_prompts)]
+        visits: list[tuple[str, int, tuple[int, ...]]] = [
+            (f"prompt-{i}", repeat, (i,)) for repeat in range(passes) for i in range(num_prompts)
+        ]
     else:
         everything = tuple(range(num_prompts))
         visits = [(f"window-{window}", 0, everything) for window in range(passes)]
     return [
-        Step(unit, repeat, indices, arm_order(arms, place + repeat)) for place, (unit, repeat, indices) in enumerate(visits)
+        Step(unit, repeat, indices, arm_order(arms, place + repeat))
+        for place, (unit, repeat, indices) in enumerate(visits)
     ]
 
 

@@ -35,5 +35,6 @@ def check_load(load: LoadSettings, max_num_seqs: object) -> None:
         raise UsageError(str(error)) from error
     if isinstance(max_num_seqs, int) and load.concurrency > max_num_seqs:
         raise UsageError(
-            f"load.concurrency is {load.concurrency}, more than engine.max_num_seqs={max_num_seqs}; lower one or raise the other"
+            f"load.concurrency is {load.concurrency}, more than engine.max_num_seqs={max_num_seqs}; "
+            "lower one or raise the other"
         )

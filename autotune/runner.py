@@ -64,13 +64,17 @@ class TrialRunner:
         return len({step.unit for step in self._plan})
 
     def run(self, number: int, parameters: Mapping[str, Any], finished: Sequence[Trial] = ()) -> Outcome:
-        """Measure `parameters`. Earlier complete trials of the same configuration are pooled in, and it is not pruned."""
+        """Measure `parameters`. Earlier complete trials of the same configuration are pooled in, and it is not
+        pruned.
+        """
         began, started = time.perf_counter(), datetime.now(UTC).isoformat(timespec="seconds")
         trial = Trial(number, dict(parameters), Status.COMPLETE, units_planned=self.units, started=started)
         earlier = [other for other in finished if other.key == trial.key and other.status is Status.COMPLETE]
         results: list[UnitResult] = []
         try:
-            self._worker.prepare([arms.baseline(self._settings), arms.candidate(self._settings, parameters)], self._split)
+            self._worker.prepare(
+                [arms.baseline(self._settings), arms.candidate(self._settings, parameters)], self._split
+            )
             trial = self._measure(trial, results, self._pruner(list(finished), bool(earlier)))
         except WorkerProblem as problem:
             status, cause = ENDINGS[type(problem)]
@@ -96,7 +100,9 @@ class TrialRunner:
                 reason = f"stopped after {len(measured)} of {self.units} units"
                 return replace(trial, status=Status.PRUNED, cause=Cause.WORSE, reason=reason)
         if not measured:
-            return replace(trial, status=Status.FAILED, cause=Cause.UNMEASURED, reason="no answer had two tokens or more")
+            return replace(
+                trial, status=Status.FAILED, cause=Cause.UNMEASURED, reason="no answer had two tokens or more"
+            )
         return trial
 
     def _visit(self, step: Step) -> UnitResult:

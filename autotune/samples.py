@@ -1,4 +1,6 @@
-"""What was measured, before anything is concluded from it. Seconds everywhere; plain data, so that it crosses processes."""
+"""What was measured, before anything is concluded from it. Seconds everywhere; plain data, so that it crosses
+processes.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,9 @@ CANDIDATE = "candidate"
 
 @dataclass(frozen=True)
 class RequestSample:
-    """One served request. `tpot` is (e2e - ttft) / (tokens - 1), None below two tokens. `gaps` lie between deliveries."""
+    """One served request. `tpot` is (e2e - ttft) / (tokens - 1), None below two tokens. `gaps` lie between
+    deliveries.
+    """
 
     request_id: str
     prompt_tokens: int
@@ -38,7 +42,9 @@ class RequestSample:
 
 @dataclass(frozen=True)
 class Counters:
-    """The engine's own counts over one run; `accepted_per_pos[i]` of `drafted_per_pos[i]` drafts that had a token there."""
+    """The engine's own counts over one run; `accepted_per_pos[i]` of `drafted_per_pos[i]` drafts that had a token
+    there.
+    """
 
     drafts: int = 0
     draft_tokens: int = 0
@@ -131,6 +137,7 @@ def unit_from_json(plain: Mapping[str, Any]) -> UnitResult:
 
 
 def _run_from_json(run: Mapping[str, Any]) -> ArmRun:
-    counters = {key: tuple(value) if isinstance(value, list) else value for key, value in run["counters"].items()}
+    counts = run["counters"].items()
+    counters: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in counts}
     requests = tuple(RequestSample(**request) for request in run["requests"])
     return ArmRun(run["arm"], run["wall"], requests, Counters(**counters))

@@ -15,7 +15,14 @@ from autotune.errors import UsageError, nearest
 
 T = TypeVar("T")
 
-WORDS = {int: "a whole number", float: "a number", str: "text", bool: "true or false", NoneType: "null", dict: "a mapping"}
+WORDS = {
+    int: "a whole number",
+    float: "a number",
+    str: "text",
+    bool: "true or false",
+    NoneType: "null",
+    dict: "a mapping",
+}
 
 
 def build(cls: type[T], values: object, where: str) -> T:
@@ -38,7 +45,7 @@ def _value(field: Field[Any], hint: Any, values: Mapping[str, Any], where: str) 
     if field.name not in values:
         if field.default is MISSING and field.default_factory is MISSING:
             raise UsageError(f"{path} is missing; it must be {_words(hint)}")
-        return field.default if field.default is not MISSING else field.default_factory()  # type: ignore[misc]
+        return field.default if field.default_factory is MISSING else field.default_factory()
     value = _typed(values[field.name], hint, path)
     _check_range(value, field.metadata, path)
     return value

@@ -1,7 +1,8 @@
-"""The search space: dimensions over the method's and the engine's keys, and the way from what is drawn to a configuration.
+"""The search space: dimensions over the method's and the engine's keys, and the way from what is drawn to a
+configuration.
 
-A coordinate is what the sampler draws; a parameter is a key of the configuration by its path ("method.prompt_lookup_max").
-They differ only for a dimension with `plus`, where the coordinate is a difference.
+A coordinate is what the sampler draws; a parameter is a key of the configuration by its path
+("method.prompt_lookup_max"). They differ only for a dimension with `plus`, where the coordinate is a difference.
 """
 
 from __future__ import annotations
@@ -64,15 +65,21 @@ class Space:
         return [dict(zip(names, point, strict=True)) for point in itertools.product(*axes)]
 
     def simplicity(self, parameters: Mapping[str, Any]) -> tuple[float, ...]:
-        """Smaller is simpler: the searched values in the order of the search block, choices by their place in the list."""
+        """Smaller is simpler: the searched values in the order of the search block, choices by their place in the
+        list.
+        """
         return tuple(
-            float(d.choices.index(parameters[d.path])) if d.choices else float(parameters[d.path]) for d in self.dimensions
+            float(d.choices.index(parameters[d.path])) if d.choices else float(parameters[d.path])
+            for d in self.dimensions
         )
 
     def _base(self, dimension: Dimension, values: Mapping[str, Any]) -> Any:
-        base = values.get(dimension.plus, self.defaults.get(dimension.plus))
+        other = dimension.plus or ""
+        base = values.get(other, self.defaults.get(other))
         if isinstance(base, bool) or not isinstance(base, int | float):
-            raise UsageError(f"search of {dimension.path} adds to {dimension.plus}, which is {base!r}; it must be a number")
+            raise UsageError(
+                f"search of {dimension.path} adds to {dimension.plus}, which is {base!r}; it must be a number"
+            )
         return base
 
 
@@ -90,7 +97,8 @@ def space_of(settings: Settings) -> Space:
     for root, entries in settings.search.items():
         if root not in ROOTS or not isinstance(entries, Mapping):
             raise UsageError(
-                f"search.{root} cannot be searched: it would change what is compared; allowed: search.method.KEY, search.engine.KEY"
+                f"search.{root} cannot be searched: it would change what is compared; "
+                "allowed: search.method.KEY, search.engine.KEY"
             )
         blocks |= {f"{root}.{key}": block for key, block in entries.items()}
     dimensions = tuple(_dimension(path, block, defaults) for path, block in blocks.items() if block is not None)
@@ -99,7 +107,9 @@ def space_of(settings: Settings) -> Space:
 
 def _dimension(path: str, block: object, defaults: Mapping[str, Any]) -> Dimension:
     if path not in defaults:
-        raise UsageError(f"{path} is to be searched but is no key of the configuration; {nearest(path, list(defaults))}")
+        raise UsageError(
+            f"{path} is to be searched but is no key of the configuration; {nearest(path, list(defaults))}"
+        )
     dimension = parse(path, block)
     if dimension.plus is None:
         return dimension
@@ -117,7 +127,9 @@ def _ordered(dimensions: tuple[Dimension, ...]) -> tuple[Dimension, ...]:
         open_paths = {dimension.path for dimension in waiting}
         ready = [dimension for dimension in waiting if dimension.plus not in open_paths]
         if not ready:
-            raise UsageError(f"search of {waiting[0].path} and {waiting[-1].path} refer to each other; one must stand alone")
+            raise UsageError(
+                f"search of {waiting[0].path} and {waiting[-1].path} refer to each other; one must stand alone"
+            )
         placed.append(ready[0])
         waiting.remove(ready[0])
     return tuple(placed)

@@ -44,7 +44,9 @@ class Interval:
 
 
 def interval(groups: list[list[float]], *, confidence: float, resamples: int, seed: int) -> Interval:
-    """The mean over units of the mean over their repeats. Bootstrap over units and repeats; Student's t for few units."""
+    """The mean over units of the mean over their repeats. Bootstrap over units and repeats; Student's t for few
+    units.
+    """
     means = np.array([float(np.mean(group)) for group in groups])
     if len(means) < 2:
         return Interval(float(means.mean()), None, None, len(means), "one unit has no interval")
@@ -90,7 +92,9 @@ def _resampled_means(table: Values, sizes: NDArray[np.int64], resamples: int, rn
 
 
 def expected_maximum(count: int) -> float:
-    """Mean of the largest of `count` standard normal values, Blom's approximation: how far luck lifts the best of several."""
+    """Mean of the largest of `count` standard normal values, Blom's approximation: how far luck lifts the best of
+    several.
+    """
     from scipy.stats import norm
 
     return 0.0 if count < 2 else float(norm.ppf((count - 0.375) / (count + 0.25)))

@@ -29,7 +29,12 @@ class Sweep:
         if self._tracker is None:
             spool = Path(settings.outputs) / "spool"
             self._tracker = Tracker(settings.tracking, spool, self.key, lambda text: print(text))
-            self._tracker.begin(f"sweep {self._folder.name}", None, {}, {"command_line": self._command_line, "outputs": str(self._folder)})
+            self._tracker.begin(
+                f"sweep {self._folder.name}",
+                None,
+                {},
+                {"command_line": self._command_line, "outputs": str(self._folder)},
+            )
 
     def close(self, rows: list[dict[str, Any]], command: str) -> dict[str, Any]:
         """Print and keep the comparison; the object of the last line."""

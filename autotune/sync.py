@@ -11,7 +11,9 @@ from autotune.tracking.leftovers import send_leftovers, waiting
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m autotune.sync", description=__doc__)
-    parser.add_argument("outputs", nargs="?", default="outputs", help="the outputs folder of the runs (default: outputs)")
+    parser.add_argument(
+        "outputs", nargs="?", default="outputs", help="the outputs folder of the runs (default: outputs)"
+    )
     parser.add_argument("--timeout", type=float, default=5.0, help="seconds to wait for a server (default: 5)")
     given = parser.parse_args()
     spool = Path(given.outputs) / "spool"

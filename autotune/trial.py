@@ -12,7 +12,8 @@ from autotune.status import Cause, Status
 
 @dataclass(frozen=True)
 class Trial:
-    """`speedup` is the geometric mean over units of the paired ratio, `interval` its bounds, `gains` the log-ratios behind.
+    """`speedup` is the geometric mean over units of the paired ratio, `interval` its bounds, `gains` the log-ratios
+    behind.
 
     `repeats` lists earlier trials of the same configuration whose measurements are pooled in.
     """

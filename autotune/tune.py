@@ -67,10 +67,14 @@ class Tuning:
         self._folder.write_json("study.json", study)
         self._display.plan(self._total, next(iter(ranking(trials)), None))
         if trials:
-            self._display.say(f"study {self._ledger.name} goes on: {len(trials)} of {self._total} trials are there already")
+            self._display.say(
+                f"study {self._ledger.name} goes on: {len(trials)} of {self._total} trials are there already"
+            )
         elif self._total < self._settings.study.n_trials:
             points = "one configuration" if self._total == 1 else f"{self._total} configurations"
-            self._display.say(f"the space has {points}, so {self._total} of {self._settings.study.n_trials} trials are enough")
+            self._display.say(
+                f"the space has {points}, so {self._total} of {self._settings.study.n_trials} trials are enough"
+            )
 
     def _one_trial(self, trials: list[Trial]) -> None:
         number, parameters = self._ledger.ask()
@@ -89,7 +93,10 @@ class Tuning:
         """A worker that fails again and again has a reason that no parameter mends."""
         self._failures = self._failures + 1 if trial.cause in (Cause.CRASHED, Cause.HUNG) else 0
         if self._failures >= self._settings.study.max_failures:
-            raise RunError(f"{self._failures} trials in a row failed, the last with: {trial.reason}; mend that and repeat the command")
+            raise RunError(
+                f"{self._failures} trials in a row failed, the last with: {trial.reason}; "
+                "mend that and repeat the command"
+            )
 
     def _conclude(self, environment: dict, began: float) -> Result:
         trials = self._ledger.finished()

@@ -16,7 +16,9 @@ from autotune.result import Result
 def print_summary(console: Console, result: Result, steps: list[str]) -> None:
     """`steps` are the next things to do, each a line."""
     console.print()
-    console.print(Panel(_headline(result), title=_title(result), title_align="left", border_style=_colour(result), expand=False))
+    console.print(
+        Panel(_headline(result), title=_title(result), title_align="left", border_style=_colour(result), expand=False)
+    )
     console.print(_numbers(result))
     for line in _notes(result):
         console.print(Text(line, style="dim"), soft_wrap=True)

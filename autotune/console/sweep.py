@@ -9,13 +9,15 @@ from rich.table import Table
 
 from autotune.console import words
 
+NUMBERS = ("job", "speed-up", "TPOT p50 (ms)", "accepted / draft")
+COLUMNS = ("job", "what", "speed-up", "interval", "confirmed", "lossless", *NUMBERS[2:], "parameters")
+
 
 def print_comparison(console: Console, jobs: list[dict[str, Any]]) -> None:
     """Best first. A job has `overrides` and either the `line` of its result or an `error`."""
     table = Table(title="Comparison", title_justify="left", title_style="bold")
-    for name, side in (("job", "right"), ("what", "left"), ("speed-up", "right"), ("interval", "left"), ("confirmed", "left"),
-                       ("lossless", "left"), ("TPOT p50 (ms)", "right"), ("accepted / draft", "right"), ("parameters", "left")):  # fmt: skip
-        table.add_column(name, justify=side)  # type: ignore[arg-type]
+    for name in COLUMNS:
+        table.add_column(name, justify="right" if name in NUMBERS else "left")
     common = set.intersection(*(set(job["overrides"]) for job in jobs)) if len(jobs) > 1 else set()
     for job in sorted(jobs, key=lambda job: -((job.get("line") or {}).get("speedup") or 0)):
         table.add_row(*_row(job, common))

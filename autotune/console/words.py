@@ -47,7 +47,7 @@ def trial_line(trial: Trial, total: int) -> str:
     measured = f"{factor(trial.speedup)} {bounds(trial.interval)}" if trial.speedup is not None else ""
     ending = "" if trial.status is Status.COMPLETE else f"{trial.status}: {trial.reason or trial.cause}"
     if trial.repeats:
-        ending = f"{ending} with trial {', '.join(map(str, trial.repeats))}".strip()
+        ending = f"{ending} with trial {', '.join(str(number + 1) for number in trial.repeats)}".strip()
     return f"{trial.number + 1:>3}/{total}  {parameters(trial.parameters)}  {measured}  {ending}".rstrip()
 
 
@@ -56,8 +56,9 @@ def verdict_words(speedup: float | None, interval: tuple[float, float] | list[fl
     if speedup is None or not interval:
         return "There is no interval, so nothing can be concluded."
     low, high = interval
+    between = f"between {bound(low)} and {bound(high)} times as fast"
     if low > 1:
-        return f"Faster than no speculation: between {bound(low)} and {bound(high)} times as fast, most likely {speedup:.2f}."
+        return f"Faster than no speculation: {between}, most likely {speedup:.2f}."
     if high < 1:
-        return f"Slower than no speculation: between {bound(low)} and {bound(high)} times as fast. Deploy without speculation."
-    return f"No difference could be shown: between {bound(low)} and {bound(high)} times as fast as no speculation."
+        return f"Slower than no speculation: {between}. Deploy without speculation."
+    return f"No difference could be shown: {between} as no speculation."

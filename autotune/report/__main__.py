@@ -11,7 +11,9 @@ from autotune.report.write import write_report
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m autotune.report", description="Write the report of a finished run again.")
+    parser = argparse.ArgumentParser(
+        prog="python -m autotune.report", description="Write the report of a finished run again."
+    )
     parser.add_argument("folder", type=Path, help="the run's folder, such as outputs/2026-01-31/12-00-00")
     try:
         print(write_report(parser.parse_args().folder))

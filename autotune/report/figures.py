@@ -37,16 +37,26 @@ def trials_chart(run: Run) -> Chart | None:
     measured = [trial for trial in run.trials if trial["speedup"] is not None]
     if not measured:
         return None
-    traces = [_trials_trace(measured, status) for status in STATUS_COLOURS if any(t["status"] == status for t in measured)]
+    traces = [
+        _trials_trace(measured, status) for status in STATUS_COLOURS if any(t["status"] == status for t in measured)
+    ]
     if run.best["speedup"] is not None and run.best["command"] == "tune":
         traces.append(_confirmed_trace(run))
     layout = {
-        "xaxis": {"title": {"text": "trial"}, "type": "category", "categoryorder": "array", "categoryarray": _order(measured)},
+        "xaxis": {
+            "title": {"text": "trial"},
+            "type": "category",
+            "categoryorder": "array",
+            "categoryarray": _order(measured),
+        },
         "yaxis": {"title": {"text": "speed-up over no speculation"}, "ticksuffix": "x"},
         "shapes": [_line_at_one("y")],
         "legend": {"orientation": "h", "y": 1.12},
     }
-    rows = [[str(t["number"] + 1), _parameters(t), words.factor(t["speedup"]), words.bounds(t["interval"]), t["status"]] for t in measured]
+    rows = [
+        [str(t["number"] + 1), _parameters(t), words.factor(t["speedup"]), words.bounds(t["interval"]), t["status"]]
+        for t in measured
+    ]
     return Chart(
         "Every trial",
         "Each point is one configuration against no speculation on the same prompts; the bar is its interval. "
@@ -79,7 +89,8 @@ def prompts_chart(run: Run) -> Chart | None:
     slower = sum(value < 1 for value in factors)
     return Chart(
         f"The same configuration, {what} by {what}",
-        f"The headline is the geometric mean of these. {len(factors) - slower} of {len(factors)} {what}s got faster, {slower} slower.",
+        "The headline is the geometric mean of these. "
+        f"{len(factors) - slower} of {len(factors)} {what}s got faster, {slower} slower.",
         _json([trace], layout),
         (what, "speed-up"),
         [[name, words.factor(math.exp(value))] for name, value in ranked],
@@ -99,13 +110,18 @@ def positions_chart(run: Run) -> Chart | None:
     }  # fmt: skip
     layout = {
         "xaxis": {"title": {"text": "position in the draft"}, "type": "category"},
-        "yaxis": {"title": {"text": "accepted"}, "tickformat": ".0%", "range": [0, min(1.1, 1.15 * max(r or 0 for r in rates) + 0.05)]},
+        "yaxis": {
+            "title": {"text": "accepted"},
+            "tickformat": ".0%",
+            "range": [0, min(1.1, 1.15 * max(r or 0 for r in rates) + 0.05)],
+        },
     }
     length = words.number(run.best["metrics"]["mean_acceptance_length"])
     passes = words.number(run.best["all_metrics"].get("tokens_per_target_pass"))
     return Chart(
         "How far the drafts hold",
-        f"Of the drafts with a token at a position, the share whose token there was accepted. Mean acceptance length {length}; "
+        "Of the drafts with a token at a position, the share whose token there was accepted. "
+        f"Mean acceptance length {length}; "
         f"{passes} tokens per target pass, which also counts the passes without a draft.",
         _json([trace], layout),
         ("position", "accepted"),

@@ -12,17 +12,25 @@ from autotune.report.data import Run
 
 def metric_rows(run: Run) -> list[dict[str, str]]:
     """Every metric with both arms' values, its unit and its formula."""
+    base, mine = run.best["all_baseline"], run.best["all_metrics"]
     return [
-        {"name": metric.name, "baseline": _value(metric, run.best["all_baseline"]), "candidate": _value(metric, run.best["all_metrics"]),
-         "unit": metric.unit, "formula": metric.formula}
+        {
+            "name": metric.name,
+            "baseline": _value(metric, base),
+            "candidate": _value(metric, mine),
+            "unit": metric.unit,
+            "formula": metric.formula,
+        }
         for metric in METRICS
-    ]  # fmt: skip
+    ]
 
 
 def _value(metric: Metric, metrics: dict[str, Any]) -> str:
     value = metrics.get(metric.name)
     if isinstance(value, dict) and "count" in value:
-        return " / ".join(words.number(value.get(q), 2) for q in ("p50", "p90", "p95", "p99")) + f"  (n={value['count']})"
+        return (
+            " / ".join(words.number(value.get(q), 2) for q in ("p50", "p90", "p95", "p99")) + f"  (n={value['count']})"
+        )
     if isinstance(value, dict):
         return ", ".join(f"{name} {words.percent(share)}" for name, share in value.items())
     if isinstance(value, list):
@@ -78,6 +86,6 @@ def _cards(mine: dict[str, Any], base: dict[str, Any]) -> Iterable[dict[str, str
     yield {"label": "Output speed", "value": f"{words.number(mine.get('output_tokens_per_s'), 0)} tokens/s",
            "note": f"{words.number(base.get('output_tokens_per_s'), 0)} without, prompts included"}  # fmt: skip
     yield {"label": "Acceptance length", "value": words.number(mine.get("mean_acceptance_length")),
-           "note": f"tokens per draft; {words.percent(mine.get('acceptance_rate'))} of drafted tokens accepted"}  # fmt: skip
+           "note": f"tokens a draft; {words.percent(mine.get('acceptance_rate'))} of them accepted"}  # fmt: skip
     yield {"label": "Tokens per target pass", "value": words.number(mine.get("tokens_per_target_pass")),
            "note": "passes without a draft counted"}  # fmt: skip

@@ -82,8 +82,8 @@ class Ledger:
         self._tell(trial, record)
 
     def _tell(self, trial: optuna.Trial, record: Trial) -> None:
-        for name, holds in (("memory", record.cause is not Cause.OUT_OF_MEMORY), ("lossless", record.cause is not Cause.LOSSY),
-                            ("allowed", record.cause is not Cause.REFUSED)):  # fmt: skip
+        for name, holds in (("memory", record.cause is not Cause.OUT_OF_MEMORY), ("lossless", record.cause is not
+        Cause.LOSSY), ("allowed", record.cause is not Cause.REFUSED)):  # fmt: skip
             trial.set_constraint(name, 0.0 if holds else 1.0)
         state = TrialState.PRUNED if record.cause is Cause.LOSSY else STATES[record.status]
         value = math.log(record.speedup) if record.speedup and state is TrialState.COMPLETE else None
@@ -121,6 +121,9 @@ def suggest(trial: optuna.Trial, dimension: Dimension) -> Any:
         return trial.suggest_categorical(dimension.coordinate, list(dimension.choices))
     if dimension.kind == "int":
         step = int(dimension.step or 1)
-        return trial.suggest_int(dimension.coordinate, int(dimension.low), int(dimension.high), step=step, log=dimension.log)
-    return trial.suggest_float(dimension.coordinate, dimension.low, dimension.high, step=dimension.step, log=dimension.log)
-
+        return trial.suggest_int(
+            dimension.coordinate, int(dimension.low), int(dimension.high), step=step, log=dimension.log
+        )
+    return trial.suggest_float(
+        dimension.coordinate, dimension.low, dimension.high, step=dimension.step, log=dimension.log
+    )

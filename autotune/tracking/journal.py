@@ -1,6 +1,7 @@
 """The spool file of one run: a line per event, and how far it has been sent. Survives being killed at any point.
 
-The first line says where the events belong. Events name runs by keys of our own; the sender finds or makes the MLflow runs.
+The first line says where the events belong. Events name runs by keys of our own; the sender finds or makes the
+MLflow runs.
 """
 
 from __future__ import annotations

@@ -15,7 +15,12 @@ from autotune.tracking.leftovers import send_leftovers
 from autotune.tracking.sender import Sender, Unreachable
 from autotune.trial import Trial
 
-RUN_STATES = {Status.COMPLETE: "FINISHED", Status.PRUNED: "KILLED", Status.INFEASIBLE: "FAILED", Status.FAILED: "FAILED"}
+RUN_STATES = {
+    Status.COMPLETE: "FINISHED",
+    Status.PRUNED: "KILLED",
+    Status.INFEASIBLE: "FAILED",
+    Status.FAILED: "FAILED",
+}
 Say = Callable[[str], None]
 
 
@@ -30,7 +35,9 @@ class Tracker:
         self._lost = False
 
     @contextmanager
-    def running(self, name: str, parent: str | None, params: Mapping[str, Any], tags: Mapping[str, Any]) -> Iterator[None]:
+    def running(
+        self, name: str, parent: str | None, params: Mapping[str, Any], tags: Mapping[str, Any]
+    ) -> Iterator[None]:
         """The run is open inside; an interruption or an error closes it as what it was, and is raised on."""
         self.begin(name, parent, params, tags)
         try:
@@ -58,7 +65,7 @@ class Tracker:
         key, step = f"{self._key}.{trial.number}", trial.number
         state = RUN_STATES[trial.status]
         tags = {"status": str(trial.status), "cause": str(trial.cause), "reason": trial.reason}
-        self._event("start", key=key, name=f"trial {trial.number}", parent=self._key, tags=tags)
+        self._event("start", key=key, name=f"trial {trial.number + 1}", parent=self._key, tags=tags)
         self._event("params", key=key, params=dict(flat(trial.parameters)))
         self._event("metrics", key=key, metrics=self._trial_numbers(trial))
         self._event("end", key=key, status=state)

@@ -41,10 +41,9 @@ def _answer(call: Any) -> tuple[Reply, Any]:
 
 
 def _kind(error: Exception) -> Reply:
+    from autotune.errors import UsageError
     from engine.errors import ConfigError, OutOfMemoryError
     from workloads import WorkloadError
-
-    from autotune.errors import UsageError
 
     torch = sys.modules.get("torch")
     memory = (OutOfMemoryError, MemoryError, *((torch.OutOfMemoryError,) if torch else ()))

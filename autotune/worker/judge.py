@@ -26,7 +26,9 @@ def tolerance(dtype: str, score: float) -> float:
 
 
 def first_difference(left: Sequence[int], right: Sequence[int]) -> int | None:
-    """The index of the first token that differs, the shorter length where one is the other's beginning, None if equal."""
+    """The index of the first token that differs, the shorter length where one is the other's beginning, None if
+    equal.
+    """
     for index, (a, b) in enumerate(zip(left, right, strict=False)):
         if a != b:
             return index

@@ -30,8 +30,9 @@ def prepare(requests: Sequence[Request], tokenizer: Any, max_model_len: int | No
         )
         if max_model_len is not None and len(token_ids) + request.max_tokens > max_model_len:
             raise UsageError(
-                f"prompt {request.request_id} has {len(token_ids)} tokens, with max_tokens={request.max_tokens} more than "
-                f"max_model_len={max_model_len}; use shorter prompts, a smaller workload.max_tokens or a larger engine.max_model_len"
+                f"prompt {request.request_id} has {len(token_ids)} tokens, with max_tokens={request.max_tokens} "
+                f"more than max_model_len={max_model_len}; use shorter prompts, a smaller workload.max_tokens "
+                "or a larger engine.max_model_len"
             )
         prompts.append(Prompt(request.request_id, token_ids, params))
     return prompts

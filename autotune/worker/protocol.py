@@ -33,7 +33,9 @@ class Opening:
 
 @dataclass(frozen=True)
 class Opened:
-    """What a worker tells once the weights are there. `prompt_tokens` counts tokens by split, in the order of requests."""
+    """What a worker tells once the weights are there. `prompt_tokens` counts tokens by split, in the order of
+    requests.
+    """
 
     environment: Mapping[str, Any]
     prompt_tokens: Mapping[str, Sequence[int]]

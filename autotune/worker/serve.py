@@ -1,10 +1,13 @@
-"""Serve requests at a fixed concurrency and take down what happened. The only code that runs inside a measured window."""
+"""Serve requests at a fixed concurrency and take down what happened. The only code that runs inside a measured
+window.
+"""
 
 from __future__ import annotations
 
 import gc
 import time
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 from autotune.samples import ArmRun, Counters, RequestSample
@@ -12,7 +15,9 @@ from autotune.worker.prompts import Prompt
 
 
 def serve(engine: Any, prompts: Sequence[Prompt], concurrency: int) -> tuple[list[Any], float]:
-    """Keep `concurrency` requests in flight until all are served; the outputs in the prompts' order, and the wall time."""
+    """Keep `concurrency` requests in flight until all are served; the outputs in the prompts' order, and the wall
+    time.
+    """
     waiting = list(reversed(prompts))
     outputs: dict[str, Any] = {}
     began = time.perf_counter()
@@ -51,7 +56,7 @@ def sample(output: Any) -> RequestSample:
         drafts=metrics.num_drafts,
         draft_tokens=metrics.num_draft_tokens,
         accepted_tokens=metrics.num_accepted_tokens,
-        gaps=tuple(later - earlier for earlier, later in zip(times, times[1:], strict=False)),
+        gaps=tuple(later - earlier for earlier, later in pairwise(times)),
     )
 
 

@@ -1,6 +1,8 @@
-"""An engine without a model: answers are made up from the prompt, time is counted and not spent, failures come when asked.
+"""An engine without a model: answers are made up from the prompt, time is counted and not spent, failures come when
+asked.
 
-A step costs 1 ms plus 5 % for every drafted token; at most `good` tokens of a draft are accepted. So the best K is `good`.
+A step costs 1 ms plus 5 % for every drafted token; at most `good` tokens of a draft are accepted. So the best K is
+`good`.
 """
 
 from __future__ import annotations
@@ -102,14 +104,18 @@ class FakeEngine:
                 finished.append(self._output(*request))
         return finished
 
-    def next_token_scores(self, token_ids: list[int], params: Any, position: int, num_prompt_tokens: int | None = None) -> Any:
+    def next_token_scores(
+        self, token_ids: list[int], params: Any, position: int, num_prompt_tokens: int | None = None
+    ) -> Any:
         scores = np.zeros(1000)
         scores[answer_token(token_ids[:num_prompt_tokens], position - (num_prompt_tokens or 0))] = 1.0
         if self.fault == "near_tie":
             scores[999] = 1.0 - 1e-6
         return scores
 
-    def _advance(self, request_id: str, prompt: list[int], params: Any, tokens: list[int], metrics: RequestMetrics) -> bool:
+    def _advance(
+        self, request_id: str, prompt: list[int], params: Any, tokens: list[int], metrics: RequestMetrics
+    ) -> bool:
         accepted = min(self.k, self.good - len(prompt) % 2) if tokens else 0
         new = [answer_token(prompt, len(tokens) + i) for i in range(min(accepted + 1, params.max_tokens - len(tokens)))]
         if self.k == self.fault_at and self.fault in ("lossy", "near_tie") and len(tokens) == 1 and "0" in request_id:
@@ -127,7 +133,9 @@ class FakeEngine:
         metrics.first_token_time = metrics.first_token_time or self.now
         return len(tokens) >= params.max_tokens
 
-    def _output(self, request_id: str, prompt: list[int], params: Any, tokens: list[int], metrics: RequestMetrics) -> RequestOutput:
+    def _output(
+        self, request_id: str, prompt: list[int], params: Any, tokens: list[int], metrics: RequestMetrics
+    ) -> RequestOutput:
         metrics.finished_time = self.now
         return RequestOutput(request_id, prompt, tokens, "", "length", None, None, metrics)
 

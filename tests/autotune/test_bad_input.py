@@ -65,11 +65,16 @@ def test_outputs_that_cannot_be_written(commands, tmp_path: Path) -> None:
     check(commands.run("tracking=none", f"outputs={tmp_path / 'file'}"), "choose another folder with outputs=FOLDER")
 
 
-@pytest.mark.parametrize(("content", "part"), [("", "is empty"), ('{"prompt": "a"\n', "line 1"), ('{"promt": "a"}\n', "promt")])
+@pytest.mark.parametrize(
+    ("content", "part"), [("", "is empty"), ('{"prompt": "a"\n', "line 1"), ('{"promt": "a"}\n', "promt")]
+)
 def test_prompt_files(commands, tmp_path: Path, content: str, part: str) -> None:
     file = tmp_path / "prompts.jsonl"
     file.write_text(content)
-    check(commands.run(f"model={commands.model}", "tracking=none", "workload=jsonl", f"workload.options.path={file}"), part)
+    check(
+        commands.run(f"model={commands.model}", "tracking=none", "workload=jsonl", f"workload.options.path={file}"),
+        part,
+    )
 
 
 def test_prompt_longer_than_the_model(commands) -> None:
@@ -96,7 +101,11 @@ def test_truncated_weights(commands) -> None:
 
 def test_report_of_no_run(commands, tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "autotune.report", str(tmp_path)], cwd=commands.project, capture_output=True, text=True, check=False
+        [sys.executable, "-m", "autotune.report", str(tmp_path)],
+        cwd=commands.project,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 2
     assert "only a run that has ended has a report" in done.stderr

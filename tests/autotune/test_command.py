@@ -7,15 +7,17 @@ import subprocess
 import sys
 import time
 
-KEYS = ["schema", "command", "model", "method", "workload", "parameters", "speedup", "speedup_ci", "confirmed", "lossless",
-        "metrics", "baseline", "trials", "outputs", "environment"]  # fmt: skip
+KEYS = ["schema", "command", "model", "method", "workload", "parameters", "speedup", "speedup_ci", "confirmed",
+"lossless", "metrics", "baseline", "trials", "outputs", "environment"]  # fmt: skip
 METRIC_KEYS = ["tpot_ms", "output_tokens_per_s", "acceptance_rate", "mean_acceptance_length", "acceptance_per_position",
                "num_drafts", "num_draft_tokens", "num_accepted_tokens"]  # fmt: skip
 FILES = ["best.json", "config.yaml", "report.html", "speculative_config.json", "study.json", "trials.jsonl"]
 
 
 def test_a_study_finds_the_best_and_leaves_everything(commands) -> None:
-    done = commands.tune("study.n_trials=10", "method.search.prompt_lookup_min=null", "method.search.prompt_lookup_max=null")
+    done = commands.tune(
+        "study.n_trials=10", "method.search.prompt_lookup_min=null", "method.search.prompt_lookup_max=null"
+    )
     assert done.status == 0, done.err
     line = done.line
     assert list(line) == KEYS
@@ -58,7 +60,9 @@ def test_a_busy_server_pairs_by_window(commands) -> None:
     done = commands.bench("load=closed_loop", "load.concurrency=3", "load.confirm_passes=5")
     assert done.status == 0, done.err
     assert set(done.trials[0]["log_gains"]) == {f"window-{i}" for i in range(5)}
-    assert "Student's t over 5 units" in json.loads((done.folder / "best.json").read_text())["details"]["interval_method"]
+    assert (
+        "Student's t over 5 units" in json.loads((done.folder / "best.json").read_text())["details"]["interval_method"]
+    )
 
 
 def test_any_key_of_the_engine_can_be_searched(commands) -> None:
@@ -93,10 +97,13 @@ def test_help_is_quick_and_loads_nothing_heavy(commands) -> None:
     assert time.perf_counter() - began < 3
     assert "method: ngram, none" in done.out
     code = (
-        "import sys; sys.argv[1:] = ['--help']\ntry:\n from autotune.cli import main; main('tune')\nexcept SystemExit: pass\n"
+        "import sys; sys.argv[1:] = ['--help']\nfrom autotune.cli import main\n"
+        "try: main('tune')\nexcept SystemExit: pass\n"
         "print([name for name in ('torch', 'transformers', 'mlflow', 'optuna', 'scipy') if name in sys.modules])"
     )
-    loaded = subprocess.run([sys.executable, "-c", code], cwd=commands.project, capture_output=True, text=True, check=True)
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], cwd=commands.project, capture_output=True, text=True, check=True
+    )
     assert loaded.stdout.strip().endswith("[]")
 
 
@@ -105,10 +112,16 @@ def test_the_report_can_be_made_again(commands) -> None:
     page = (done.folder / "report.html").read_text()
     (done.folder / "report.html").unlink()
     again = subprocess.run(
-        [sys.executable, "-m", "autotune.report", str(done.folder)], cwd=commands.project, capture_output=True, check=False
+        [sys.executable, "-m", "autotune.report", str(done.folder)],
+        cwd=commands.project,
+        capture_output=True,
+        check=False,
     )
     assert again.returncode == 0
     assert (done.folder / "report.html").read_text() == page
-    assert "https://" not in page.replace(page[page.index("<script>") : page.index("</script>")], "").split("Plotly.newPlot")[0]
+    assert (
+        "https://"
+        not in page.replace(page[page.index("<script>") : page.index("</script>")], "").split("Plotly.newPlot")[0]
+    )
     for part in ("confirmed on held-out prompts", "lossless", "How it was measured", "Environment", "Plotly.newPlot"):
         assert part in page

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -65,10 +66,10 @@ def test_every_key_is_explained(path: Path) -> None:
     lines = path.read_text(encoding="utf-8").splitlines()
     assert lines[0].startswith("#") or lines[1].startswith("#")
     if path.parent.name in GROUPS[:-1]:
-        for above, line in zip(lines, lines[1:], strict=False):
+        for above, line in pairwise(lines):
             if re.match(r"[a-z]\w*:", line) and not line.startswith("defaults:"):
                 assert above.startswith("#"), f"{path.name}: no comment above {line!r}"
     if path.parent.name == "conf":
-        for above, line in zip(lines, lines[1:], strict=False):
+        for above, line in pairwise(lines):
             if re.match(r"  - \w+: ", line):
                 assert above.strip().startswith("#"), f"no comment above {line!r}"

@@ -18,7 +18,8 @@ ENDINGS = {
 def test_a_failing_point_is_recorded_and_the_study_goes_on(fault: str, commands) -> None:
     done = commands.tune(
         f"engine.fault={fault}", "engine.fault_at=3", "study.call_limit=1", "study.n_trials=3",
-        "method.num_speculative_tokens=2", "method.search.prompt_lookup_min=null", "method.search.prompt_lookup_max=null",
+        "method.num_speculative_tokens=2", "method.search.prompt_lookup_min=null",
+        "method.search.prompt_lookup_max=null",
         "+search.method.num_speculative_tokens={int: [2, 4]}",
     )  # fmt: skip
     assert done.status == 0, done.err
@@ -57,7 +58,9 @@ def test_a_study_whose_worker_always_fails_gives_up(commands) -> None:
     )
 
 
-@pytest.mark.parametrize(("fault", "part"), [("load_memory", "the weights need 12 GB"), ("load_crash", "a bug while loading")])
+@pytest.mark.parametrize(
+    ("fault", "part"), [("load_memory", "the weights need 12 GB"), ("load_crash", "a bug while loading")]
+)
 def test_a_model_that_cannot_be_loaded(fault: str, part: str, commands) -> None:
     done = commands.tune(f"engine.fault={fault}")
     assert done.status == 1

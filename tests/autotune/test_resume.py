@@ -18,7 +18,11 @@ def measured(trials: list[dict]) -> list[tuple]:
 
 def start_and_end_early(commands, words: tuple[str, ...], after_trials: int, how: signal.Signals) -> tuple[int, str]:
     process = subprocess.Popen(
-        commands.words(*commands.fake(*words)), cwd=commands.project, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        commands.words(*commands.fake(*words)),
+        cwd=commands.project,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     seen, limit = 0, time.monotonic() + 60
     assert process.stdout is not None
@@ -66,7 +70,11 @@ def test_a_study_that_ended_is_begun_anew_unless_told_otherwise(commands) -> Non
 
 def test_one_process_a_study(commands) -> None:
     process = subprocess.Popen(
-        commands.words(*commands.fake(*SLOW)), cwd=commands.project, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        commands.words(*commands.fake(*SLOW)),
+        cwd=commands.project,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     assert process.stdout is not None
     next(line for line in process.stdout if "num_speculative_tokens=" in line)
