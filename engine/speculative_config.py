@@ -15,15 +15,27 @@ COMMON_FIELDS = ("method", "model", "num_speculative_tokens", "disable_by_batch_
 class SpeculativeConfig:
     """Drafting parameters; None means "not given". `engine.proposers.resolve` fills and checks them.
 
-    disable_by_batch_size  at more running sequences than this no draft is made
+    A field that the method does not read is refused when given, so none is silently without effect.
     """
 
     method: str | None = None
     num_speculative_tokens: int | None = None
     model: str | None = None
-    disable_by_batch_size: int | None = None
+    disable_by_batch_size: int | None = None  # at more running sequences than this no draft is made
     prompt_lookup_max: int | None = None
     prompt_lookup_min: int | None = None
+    suffix_decoding_max_tree_depth: int | None = None
+    suffix_decoding_max_cached_requests: int | None = None
+    suffix_decoding_max_spec_factor: float | None = None
+    suffix_decoding_min_token_prob: float | None = None
+    speculative_token_tree: str | None = None
+    disable_padded_drafter_batch: bool | None = None
+    max_model_len: int | None = None
+    draft_tensor_parallel_size: int | None = None
+    quantization: str | None = None
+    enforce_eager: bool | None = None
+    revision: str | None = None
+    code_revision: str | None = None
 
     @classmethod
     def from_any(cls, value: "SpeculativeConfig | Mapping[str, Any] | None") -> "SpeculativeConfig":

@@ -1,20 +1,26 @@
 """What speculation must never do: change a token. Every registered method, several batch sizes, greedy and seeded."""
 
 import random
+from pathlib import Path
 
 import pytest
+from omegaconf import OmegaConf
 
 from engine import Engine, SamplingParams
 from engine.proposers import available_methods
 
-SETTINGS = {
-    "none": {},
-    "ngram": {"num_speculative_tokens": 5, "prompt_lookup_min": 1, "prompt_lookup_max": 4},
-}
+METHODS = sorted((Path(__file__).resolve().parents[2] / "conf" / "method").glob("*.yaml"))
 
 
-def test_every_registered_method_is_under_this_contract():
-    assert set(available_methods()) == set(SETTINGS)
+def settings_of(path):
+    """The speculative config of a method's YAML: what is given there, without the study's own keys."""
+    values = OmegaConf.to_container(OmegaConf.load(path))
+    values["method"] = values["method"] or "none"
+    return {key: value for key, value in values.items() if key not in ("name", "search") and value is not None}
+
+
+def test_every_registered_method_has_a_yaml():
+    assert set(available_methods()) <= {settings_of(path)["method"] for path in METHODS}
 
 
 @pytest.fixture(scope="module")
@@ -48,18 +54,18 @@ def alone(random_model, requests):
     }
 
 
-@pytest.mark.parametrize("method", available_methods())
+@pytest.mark.parametrize("path", METHODS, ids=lambda path: path.stem)
 @pytest.mark.parametrize("batch", [1, 3, 16])
 @pytest.mark.parametrize("temperature", [0.0, 0.8])
-def test_output_equals_the_request_on_its_own(random_model, requests, alone, method, batch, temperature):
-    settings = {"method": method, **SETTINGS[method]}
+def test_output_equals_the_request_on_its_own(random_model, requests, alone, path, batch, temperature):
+    settings = settings_of(path)
     engine = Engine.load(
         random_model, settings, max_num_seqs=batch, dtype="float32", num_threads=1, max_num_batched_tokens=48
     )
     prompts, params = requests
     outputs = engine.generate(prompts, sampling_params(params, temperature))
     assert [output.token_ids for output in outputs] == alone[temperature]
-    assert method == "none" or engine.stats.num_accepted_tokens > 0
+    assert settings["method"] == "none" or engine.stats.num_accepted_tokens > 0
     engine.reset()
 
 
