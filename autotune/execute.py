@@ -11,6 +11,7 @@ from rich.console import Console
 from autotune.console.display import Display
 from autotune.console.summary import print_summary
 from autotune.context import Context
+from autotune.errors import UsageError
 from autotune.folder import RunFolder
 from autotune.result import Result
 from autotune.settings import Settings
@@ -28,7 +29,11 @@ def execute(command: str, settings: Settings, path: Path, config_yaml: str, type
         sweep.join(settings)
     with Display(console) as display:
         key = sweep.key if sweep is not None else None
-        result = _command(command)(Context(command, settings, folder, display, typed, key))
+        try:
+            result = _command(command)(Context(command, settings, folder, display, typed, key))
+        except UsageError:
+            folder.remove_if_unused()
+            raise
     print_summary(console, result, _next_steps(result, folder))
     return result
 

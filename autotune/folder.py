@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,11 @@ class RunFolder:
     @property
     def trials(self) -> Path:
         return self.path / "trials.jsonl"
+
+    def remove_if_unused(self) -> None:
+        """Leave nothing behind where nothing was measured."""
+        if self.trials.read_text() == "" and not any((self.path / "samples").iterdir()):
+            shutil.rmtree(self.path)
 
     def write_text(self, name: str, text: str) -> Path:
         """Whole or not at all."""

@@ -1,0 +1,114 @@
+"""MLflow: parent and children with their true states; an absent server loses nothing and delays nothing."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from autotune.tracking.flatten import flat, numbers
+from autotune.tracking.journal import Journal
+from autotune.tracking.leftovers import send_leftovers, waiting
+
+
+def runs_of(database: Path) -> list[Any]:
+    from mlflow.tracking import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{database}")
+    experiment = client.get_experiment_by_name("spectune")
+    return list(client.search_runs([experiment.experiment_id]))
+
+
+def test_a_study_is_a_parent_with_a_child_a_trial(commands, tmp_path: Path) -> None:
+    database = tmp_path / "mlflow.db"
+    done = commands.tune(
+        f"tracking.uri=sqlite:///{database}", "engine.fault=memory", "engine.fault_at=3", "study.n_trials=5",
+        "method.search.prompt_lookup_min=null", "method.search.prompt_lookup_max=null", "workload.num_prompts=16",
+        "method.num_speculative_tokens=4", "+search.method.num_speculative_tokens={int: [1, 5]}",
+    )  # fmt: skip
+    assert done.status == 0, done.err
+    runs = runs_of(database)
+    parents = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
+    children = {run.info.run_name: run for run in runs if "mlflow.parentRunId" in run.data.tags}
+    assert [run.info.status for run in parents] == ["FINISHED"]
+    assert {run.data.tags["mlflow.parentRunId"] for run in children.values()} == {parents[0].info.run_id}
+    expected = {"complete": "FINISHED", "pruned": "KILLED", "infeasible": "FAILED", "failed": "FAILED"}
+    assert {t["status"] for t in done.trials} >= {"complete", "pruned", "infeasible"}
+    for trial in done.trials:
+        run = children[f"trial {trial['number'] + 1}"]
+        assert run.info.status == expected[trial["status"]]
+        assert run.data.params == {f"method.{k}": str(v) for k, v in trial["parameters"].items()}
+        assert trial["speedup"] is None or run.data.metrics["speedup"] == pytest.approx(trial["speedup"])
+    assert parents[0].data.metrics["speedup"] == pytest.approx(done.line["speedup"], rel=1e-4)
+    assert parents[0].data.params["method.speculative_config.num_speculative_tokens"] == "4"
+    assert not list((commands.outputs / "spool").iterdir())
+
+
+def test_a_server_that_is_away_costs_seconds_and_no_records(commands, tmp_path: Path) -> None:
+    began = time.perf_counter()
+    done = commands.tune("tracking.uri=http://127.0.0.1:9", "study.n_trials=2")
+    assert done.status == 0, done.err
+    assert time.perf_counter() - began < 30
+    assert done.out.count("the run goes on, its records wait in") == 1
+    (journal,) = waiting(commands.outputs / "spool")
+    events = [json.loads(line) for line in journal.path.read_text().splitlines()]
+    assert [event["do"] for event in events].count("start") == 3
+    # The server comes back, here as a database: the next run sends what waited.
+    database = tmp_path / "mlflow.db"
+    events[0]["uri"] = f"sqlite:///{database}"
+    journal.path.write_text("".join(json.dumps(event) + "\n" for event in events))
+    sync = [sys.executable, "-m", "autotune.sync", str(commands.outputs)]
+    sent = subprocess.run(sync, cwd=commands.project, capture_output=True, text=True, check=False)
+    assert sent.returncode == 0, sent.stderr
+    assert "sent the records of 1 run" in sent.stdout
+    assert sorted(run.info.run_name for run in runs_of(database))[-2:] == ["trial 1", "trial 2"]
+    assert not list((commands.outputs / "spool").iterdir())
+
+
+def test_a_server_that_hangs_is_given_up(tmp_path: Path) -> None:
+    listener = socket.create_server(("127.0.0.1", 0))
+    thread = threading.Thread(target=lambda: [listener.accept() for _ in range(20)], daemon=True)
+    thread.start()
+    journal = Journal.begin(tmp_path, "key", f"http://127.0.0.1:{listener.getsockname()[1]}", "spectune")
+    journal.append({"do": "end", "key": "key", "status": "FINISHED"})
+    began = time.perf_counter()
+    assert send_leftovers(tmp_path, timeout=1.0) == 0
+    assert time.perf_counter() - began < 20
+    assert len(waiting(tmp_path)) == 1
+
+
+def test_sending_goes_on_where_it_broke_off(tmp_path: Path) -> None:
+    journal = Journal.begin(tmp_path, "key", "uri", "spectune")
+    for number in range(3):
+        journal.append({"do": "metrics", "key": "key", "metrics": [], "n": number})
+    journal.mark(2)
+    again = Journal(journal.path)
+    assert [event["n"] for _, event in again.unsent()] == [1, 2]
+    with journal.path.open("a") as file:
+        file.write('{"do": "met')  # killed while writing
+    assert [event["n"] for _, event in again.unsent()] == [1, 2]
+    assert not again.is_ended
+
+
+def test_names_and_numbers_for_mlflow() -> None:
+    values = {
+        "tpot_ms": {"p50": 1.5, "count": 3},
+        "rate": [0.5, None],
+        "what": "text",
+        "bad": float("nan"),
+        "engine.k|x": 1,
+    }
+    assert dict(flat(values))["tpot_ms.p50"] == 1.5
+    assert numbers(values, 4) == [
+        ["tpot_ms.p50", 1.5, 4],
+        ["tpot_ms.count", 3.0, 4],
+        ["rate.0", 0.5, 4],
+        ["engine.k_x", 1.0, 4],
+    ]
