@@ -74,9 +74,7 @@ def load(arguments: list[str]) -> DictConfig:
         raise UsageError(f"cannot train method={method} model={model}; allowed: method=none model={'|'.join(known)}")
     changes = given.pop("train", {})
     if given:
-        raise UsageError(
-            f"unknown argument {next(iter(given))!r}; allowed: method, model, train.KEY"
-        )
+        raise UsageError(f"unknown argument {next(iter(given))!r}; allowed: method, model, train.KEY")
     defaults = OmegaConf.create({"recipe": asdict(Recipe()), "shape": asdict(Shape())})
     config = OmegaConf.merge(defaults, OmegaConf.load(ROOT / "conf" / "train" / f"{model}.yaml"))
     OmegaConf.set_struct(config, True)
