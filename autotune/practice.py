@@ -1,6 +1,7 @@
-"""Two exercises mixed into the training corpus: repeat a list, look names up in a list.
+"""Exercises mixed into the training corpus: repeat a list, look names up in a list, translate word by word.
 
-A small model learns to copy from its prompt much earlier with them; summaries, answers and quotations all need that.
+With them a small model learns much earlier to copy from its prompt (summaries, answers and quotations need that) and
+the words of the invented language.
 """
 
 from __future__ import annotations
@@ -11,13 +12,15 @@ from itertools import count
 from workloads.draw import Draw
 from workloads.generate import example
 from workloads.request import Example, Split
+from workloads.sources.translation import noun_phrase
+from workloads.words import language
 
 
 def examples(split: Split, seed: int) -> Iterator[Example]:
-    """Exercises without end; both kinds in turn."""
+    """Exercises without end, of a random kind each."""
     for index in count():
         draw = Draw(split, f"practice/{seed}/{index}")
-        yield draw.pick((repeat, look_up))(draw)
+        yield draw.pick((repeat, look_up, vocabulary, vocabulary))(draw)
 
 
 def repeat(draw: Draw) -> Example:
@@ -33,6 +36,29 @@ def look_up(draw: Draw) -> Example:
     return example(
         f"{listed}.\n\nWhat do {', '.join(asked)} have?", " ".join(f"{name} has {entries[name]}." for name in asked)
     )
+
+
+def vocabulary(draw: Draw) -> Example:
+    """Words and forms of the invented language, in the order of the list."""
+    pairs = [draw.pick((thing, action, plain))(draw) for _ in range(draw.random.randint(4, 20))]
+    sides = [", ".join(side) for side in zip(*pairs, strict=True)]
+    target = draw.random.randrange(2)
+    return example(f"Translate these words into {('English', 'Varsan')[target]}.\n\n{sides[1 - target]}", sides[target])
+
+
+def thing(draw: Draw) -> tuple[str, str]:
+    return noun_phrase(draw, draw.pick(list(language.NOUNS)), 0.3)
+
+
+def action(draw: Draw) -> tuple[str, str]:
+    verb = draw.pick(list(language.VERBS))
+    past, word = language.VERBS[verb]
+    return draw.pick(((past, f"{word}du"), (f"will {verb}", f"{word}vo")))
+
+
+def plain(draw: Draw) -> tuple[str, str]:
+    table = draw.pick((language.PLACES, language.TIMES, language.ADJECTIVES))
+    return draw.pick(list(table.items()))
 
 
 def word(draw: Draw) -> str:
