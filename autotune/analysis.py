@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from autotune.metrics import ObjectiveMetric
-from autotune.samples import BASELINE, UnitResult
+from autotune.samples import BASELINE, NEAR_TIE, UnitResult
 from autotune.settings import StudySettings
 from autotune.stats import Interval, interval
 
@@ -18,15 +18,21 @@ TOKENS_PER_NEAR_TIE = 100_000
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether an arm's answers were the baseline's. More near ties than one, or one in 100,000 tokens, are no ties."""
+    """Whether an arm's answers were the baseline's.
+
+    In fp32, more near ties than one, or one in 100,000 tokens, are no ties. Half precision has real ties often
+    (`ties_are_rare` is False), so there they are only counted.
+    """
 
     compared_tokens: int
     near_ties: int
     unexcused: tuple[str, ...]
+    ties_are_rare: bool = True
 
     @property
     def lossless(self) -> bool:
-        return not self.unexcused and self.near_ties <= max(1, self.compared_tokens // TOKENS_PER_NEAR_TIE)
+        allowed = max(1, self.compared_tokens // TOKENS_PER_NEAR_TIE)
+        return not self.unexcused and (self.near_ties <= allowed or not self.ties_are_rare)
 
     @property
     def reason(self) -> str:
@@ -87,12 +93,15 @@ def interruptions(results: Sequence[UnitResult]) -> str:
 
 def verdict(results: Iterable[UnitResult], arm: str) -> Verdict:
     """The verdict on one arm over all its answers. A near tie met again when a prompt is repeated is the same tie."""
-    compared, ties, failures = 0, set(), []
+    compared, rare = 0, True
+    ties: set[tuple[str, int]] = set()
+    failures: list[str] = []
     for result in results:
         compared += sum(request.tokens for request in result.runs[arm].requests)
         for divergence in result.divergences:
             if divergence.arm == arm and divergence.excused:
                 ties.add((divergence.request_id, divergence.position))
+                rare = rare and divergence.tolerance <= NEAR_TIE
             elif divergence.arm == arm:
                 failures.append(str(divergence))
-    return Verdict(compared, len(ties), tuple(failures))
+    return Verdict(compared, len(ties), tuple(failures), rare)

@@ -18,6 +18,9 @@ class Arm:
     engine_options: Mapping[str, Any]
 
 
+NEAR_TIE = 1e-4
+"""The largest gap between two fp32 scores that counts as a tie."""
+
 BASELINE = "baseline"
 CANDIDATE = "candidate"
 

@@ -109,7 +109,7 @@ class Tuning:
 
     def _confirm(self, contenders: list[Trial]) -> Confirmation:
         weight = self._runner.confirm_weight
-        self._display.stretch("confirming on held-out prompts", weight, weight)
+        self._display.stretch("confirming", weight, weight)
         confirmation = confirm(self._worker, self._settings, self._inputs.space, contenders, self._display.step)
         self._folder.write_samples("confirm", confirmation.results)
         return confirmation

@@ -43,12 +43,18 @@ def percent(value: float | None) -> str:
 
 
 def trial_line(trial: Trial, total: int) -> str:
-    """One trial in one line."""
-    measured = f"{factor(trial.speedup)} {bounds(trial.interval)}" if trial.speedup is not None else ""
-    ending = "" if trial.status is Status.COMPLETE else f"{trial.status}: {trial.reason or trial.cause}"
-    if trial.repeats:
-        ending = f"{ending} with trial {', '.join(str(number + 1) for number in trial.repeats)}".strip()
-    return f"{trial.number + 1:>3}/{total}  {parameters(trial.parameters)}  {measured}  {ending}".rstrip()
+    """One trial in one line, the numbers in columns."""
+    place = f"{trial.number + 1}/{total}"
+    measured = f"{factor(trial.speedup):>6}  {bounds(trial.interval):<14}"
+    return f"{place:>7}  {measured}  {parameters(trial.parameters)}{ending(trial)}"
+
+
+def ending(trial: Trial) -> str:
+    """How a trial ended, where that is not the usual way."""
+    if trial.status is not Status.COMPLETE:
+        return f"  {trial.status}: {trial.reason or trial.cause}"
+    pooled = ", ".join(str(number + 1) for number in trial.repeats)
+    return f"  pooled with trial {pooled}" if pooled else ""
 
 
 def verdict_words(speedup: float | None, interval: tuple[float, float] | list[float] | None) -> str:

@@ -7,10 +7,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from autotune.samples import Divergence
+from autotune.samples import NEAR_TIE, Divergence
 from autotune.worker.prompts import Prompt
 
-FP32_GAP = 1e-4
 HALF_ULPS = 4
 MANTISSA_BITS = {"bfloat16": 8, "float16": 11}
 
@@ -20,7 +19,7 @@ def tolerance(dtype: str, score: float) -> float:
     four units in the last place at the size of the score, which is what reordered sums were seen to move.
     """
     if dtype not in MANTISSA_BITS:
-        return FP32_GAP
+        return NEAR_TIE
     exponent = max(1.0, abs(score))
     return HALF_ULPS * exponent * 2.0 ** -MANTISSA_BITS[dtype]
 
@@ -44,7 +43,7 @@ def judge(
         return None
     if position >= min(len(baseline), len(candidate)):
         ends = [tokens[position] if position < len(tokens) else None for tokens in (baseline, candidate)]
-        return Divergence(prompt.request_id, arm, position, ends[0], ends[1], None, FP32_GAP, excused=False)
+        return Divergence(prompt.request_id, arm, position, ends[0], ends[1], None, NEAR_TIE, excused=False)
     tokens = [*prompt.token_ids, *baseline[:position]]
     scores = engine.next_token_scores(tokens, prompt.params, len(tokens), num_prompt_tokens=len(prompt.token_ids))
     ours, theirs = float(scores[baseline[position]]), float(scores[candidate[position]])

@@ -71,6 +71,12 @@ class Commands:
         return self.run(*self.fake(*words), module="autotune.bench")
 
 
+@pytest.fixture(scope="session")
+def make_commands() -> type[Commands]:
+    """For fixtures that outlive a test."""
+    return Commands
+
+
 @pytest.fixture
 def commands(tmp_path: Path) -> Commands:
     return Commands(tmp_path)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -48,11 +50,48 @@ def check(done, part: str) -> None:
     assert "{" not in done.out
 
 
+RUN_ALL = """
+import contextlib, io, json, sys
+from autotune.cli import main
+found = {}
+for name, words in json.loads(sys.argv[1]).items():
+    out, err = io.StringIO(), io.StringIO()
+    sys.argv = ["autotune", *words]
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        status = main("tune")
+    found[name] = (status, out.getvalue(), err.getvalue(), "torch" in sys.modules)
+print(json.dumps(found))
+"""
+
+
+@pytest.fixture(scope="module")
+def refused(make_commands, tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[int, str, str, bool]]:
+    """What every cheap case came to: one process for all, to save its start."""
+    made = make_commands(tmp_path_factory.mktemp("cheap"))
+    cases = {}
+    for name, (words, _) in CHEAP.items():
+        model = [] if any(word.startswith("model=") for word in words) else [f"model={made.model}"]
+        cases[name] = [f"outputs={made.outputs}", "tracking=none", *model, *words]
+    done = subprocess.run(
+        [sys.executable, "-c", RUN_ALL, json.dumps(cases)],
+        cwd=made.project,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
 @pytest.mark.parametrize("name", CHEAP)
-def test_refused_before_an_engine_is_loaded(name: str, commands) -> None:
-    words, part = CHEAP[name]
-    given = words if any(word.startswith("model=") for word in words) else [f"model={commands.model}", *words]
-    check(commands.run("tracking=none", *given), part)
+def test_refused_before_an_engine_is_loaded(name: str, refused) -> None:
+    status, out, err, loaded_torch = refused[name]
+    check(SimpleNamespace(status=status, out=out, err=err), CHEAP[name][1])
+    assert not loaded_torch
+
+
+def test_refused_as_a_command(commands) -> None:
+    check(commands.run("tracking=none", "method=ngrm"), "did you mean 'ngram'?")
 
 
 def test_model_folder_without_weights(commands) -> None:

@@ -74,6 +74,11 @@ def test_near_ties_must_be_rare(tokens: int, ties: int, lossless: bool) -> None:
     assert bool(found.reason) is not lossless
 
 
+def test_in_half_precision_ties_are_counted_and_not_limited() -> None:
+    assert Verdict(500, 9, (), ties_are_rare=False).lossless
+    assert not Verdict(500, 9, ("a at token 4",), ties_are_rare=False).lossless
+
+
 def test_a_tie_met_again_counts_once_and_a_loss_always() -> None:
     request = RequestSample("a", 3, 50, 0.1, 0.2, 0.01, 0, 0, 0)
     runs = {name: ArmRun(name, 1.0, (request,), Counters()) for name in ("baseline", "candidate")}
