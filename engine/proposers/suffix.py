@@ -1,0 +1,133 @@
+"""Suffix decoding: draft the likeliest continuation of the last tokens, in this request's text or in earlier responses.
+
+Two trees: one per running request over prompt and output, one shared over the responses of up to max_cached_requests
+requests (first in, first out). For every length m of the matched suffix, up to m * max_spec_factor tokens are followed;
+the path with the highest expected number of accepts is drafted, so the draft's length changes from step to step.
+"""
+
+from collections.abc import Sequence as Sequences
+from dataclasses import replace
+from typing import Any
+
+from engine.draft import Draft
+from engine.errors import ConfigError
+from engine.proposers.base import Proposer
+from engine.sequence import Sequence
+from engine.speculative_config import SpeculativeConfig, check_count
+from engine.suffix_tree import EMPTY, Path, Place, SuffixTree, Text
+
+DEFAULTS = {
+    "suffix_decoding_max_tree_depth": 24,
+    "suffix_decoding_max_cached_requests": 10_000,
+    "suffix_decoding_max_spec_factor": 1.0,
+    "suffix_decoding_min_token_prob": 0.1,
+}
+
+
+class SuffixCache:
+    """The two trees. `observe` and `draft` cost microseconds a token; nothing in them grows with the cache."""
+
+    def __init__(self, max_depth: int, max_cached_requests: int, factor: float, min_prob: float):
+        self._depth, self._most, self._factor, self._min_prob = max_depth, max_cached_requests, factor, min_prob
+        self._local: dict[str, tuple[SuffixTree, Text]] = {}
+        self._responses: dict[str, Text] = {}  # in the order in which the requests came
+        self._shared = SuffixTree(max_depth)
+
+    def observe(self, request_id: str, tokens: Sequences[int], num_prompt_tokens: int) -> None:
+        """Take up the tokens of a request that were not seen before."""
+        tree, text = self._local.get(request_id) or self._open(request_id)
+        for i in range(len(text.tokens), len(tokens)):
+            tree.append(text, tokens[i])
+            response = self._responses.get(request_id)
+            if response is not None and i >= num_prompt_tokens:
+                self._shared.append(response, tokens[i])
+
+    def draft(self, request_id: str, limit: int) -> list[int]:
+        """The best path of both trees, at most `limit` tokens; of equals the request's own."""
+        tree, text = self._local[request_id]
+        own = EMPTY
+        for m, node in enumerate(reversed(text.ends), start=1):
+            if m < min(len(text.tokens), self._depth):
+                own = self._better(
+                    tree.likeliest_path(Place(node, node.length), self._budget(m, limit), self._min_prob), own
+                )
+        shared = self._from_responses(text.tokens[-self._depth :], limit)
+        return (shared if shared.score > own.score else own).tokens
+
+    def close(self, request_id: str) -> None:
+        self._local.pop(request_id, None)
+
+    def _from_responses(self, pattern: list[int], limit: int) -> Path:
+        best = EMPTY
+        for m in range(1, len(pattern)):
+            place = self._shared.find(pattern[-m:])
+            if place is None:
+                break
+            best = self._better(self._shared.likeliest_path(place, self._budget(m, limit), self._min_prob), best)
+        return best
+
+    def _budget(self, m: int, limit: int) -> int:
+        return min(limit, int(m * self._factor + 1e-6))
+
+    @staticmethod
+    def _better(path: Path, best: Path) -> Path:
+        """The one with the higher score; of equals the later, which matched more."""
+        return path if path.tokens and path.score >= best.score else best
+
+    def _open(self, request_id: str) -> tuple[SuffixTree, Text]:
+        self._local[request_id] = SuffixTree(self._depth), Text()
+        if self._most:
+            self._evict(request_id)
+            self._responses[request_id] = Text()
+            while len(self._responses) > self._most:
+                self._evict(next(iter(self._responses)))
+        return self._local[request_id]
+
+    def _evict(self, request_id: str) -> None:
+        response = self._responses.pop(request_id, None)
+        if response is not None:
+            self._shared.remove(response)
+
+
+class SuffixProposer(Proposer):
+    knobs = tuple(DEFAULTS)
+
+    def __init__(self, config: SpeculativeConfig, max_model_len: int):
+        super().__init__(config, max_model_len)
+        self.reset()
+
+    @classmethod
+    def fill_defaults(cls, config: SpeculativeConfig) -> SpeculativeConfig:
+        """num_speculative_tokens not given: the depth of the trees."""
+        missing: dict[str, Any] = {name: value for name, value in DEFAULTS.items() if getattr(config, name) is None}
+        config = replace(config, **missing)
+        check_count("suffix_decoding_max_tree_depth", config.suffix_decoding_max_tree_depth, 1, 1024)
+        check_count("suffix_decoding_max_cached_requests", config.suffix_decoding_max_cached_requests, 0)
+        _check_real("suffix_decoding_max_spec_factor", config.suffix_decoding_max_spec_factor, float("inf"))
+        _check_real("suffix_decoding_min_token_prob", config.suffix_decoding_min_token_prob, 1.0)
+        if config.num_speculative_tokens is None:
+            config = replace(config, num_speculative_tokens=config.suffix_decoding_max_tree_depth)
+        return super().fill_defaults(config)
+
+    def propose(self, sequences: Sequences[Sequence], limits: Sequences[int]) -> Draft:
+        for sequence in sequences:
+            self._cache.observe(sequence.request_id, sequence.tokens, sequence.num_prompt_tokens)
+        pairs = zip(sequences, limits, strict=True)
+        return Draft.chains([self._cache.draft(seq.request_id, limit) if limit > 0 else [] for seq, limit in pairs])
+
+    def stop(self, sequence: Sequence) -> None:
+        self._cache.observe(sequence.request_id, sequence.tokens, sequence.num_prompt_tokens)
+        self._cache.close(sequence.request_id)
+
+    def reset(self) -> None:
+        config = self.config
+        self._cache = SuffixCache(*(getattr(config, name) for name in DEFAULTS))
+
+
+def _check_real(name: str, value: object, high: float) -> None:
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= high:
+        allowed = "a number >= 0" if high == float("inf") else f"a number from 0 to {high:g}"
+        raise ConfigError(f"{name}={value!r} is not allowed: {allowed}")
+
+
+PROPOSER = SuffixProposer
