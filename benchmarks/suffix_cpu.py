@@ -3,7 +3,7 @@
     python -m benchmarks.suffix_cpu [cached requests]
 
 Prints microseconds per token of taking tokens up and of drafting, at 1 %, 10 % and 100 % of the cached requests and while
-every new request evicts an old one. The measure to hold it against is a step of the target, 800 us on models/tiny.
+every new request evicts an old one. Hold it against a step of the target: 800 us on models/tiny.
 """
 
 import random
