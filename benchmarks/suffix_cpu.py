@@ -2,7 +2,7 @@
 
     python -m benchmarks.suffix_cpu [cached requests]
 
-every new request evicts an old one. Hold it against a step of the target: some 800 us on models/tiny.
+Prints microseconds per token of taking tokens up and of drafting, at 1, 10 and 100 % of the cached requests and while
 every new request evicts an old one. Hold it against a step of the target: 800 us on models/tiny.
 """
 
