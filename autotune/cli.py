@@ -41,6 +41,8 @@ def main(command: str) -> int:
             raise jobs.error
         return _close_sweep(jobs, command)
     except KeyboardInterrupt:
+        if jobs.sweep is not None:
+            jobs.sweep.abandon()
         print(f"\ninterrupted; what was measured is kept. Go on with: {typed}", file=sys.stderr)
         return INTERRUPTED
     except (UsageError, RunError) as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import shutil
@@ -16,12 +17,13 @@ from autotune.trial import Trial
 
 
 class RunFolder:
-    """Created empty of earlier trials; UsageError where it cannot be written."""
+    """A folder of its own: where the path was used by another run, a number is added. UsageError if it is not
+    writable.
+    """
 
     def __init__(self, path: Path) -> None:
-        self.path = path
         try:
-            (path / "samples").mkdir(parents=True, exist_ok=True)
+            self.path = claim(path)
             self.trials.write_text("")
         except OSError as error:
             raise UsageError(
@@ -60,6 +62,21 @@ class RunFolder:
     def artifacts(self) -> list[Path]:
         """Everything there is to keep, but for half-written files."""
         return sorted(path for path in self.path.rglob("*") if path.is_file() and path.suffix not in (".part", ".log"))
+
+
+def claim(path: Path) -> Path:
+    """The first of path, path-2, path-3 that no other run has taken; taking it is one step, so two runs cannot
+    share.
+    """
+    for number in itertools.count(1):
+        candidate = path if number == 1 else path.with_name(f"{path.name}-{number}")
+        candidate.mkdir(parents=True, exist_ok=True)
+        try:
+            (candidate / "samples").mkdir()
+        except FileExistsError:
+            continue
+        return candidate
+    raise AssertionError("unreachable")
 
 
 def trial_line(trial: Trial) -> dict[str, Any]:

@@ -36,6 +36,11 @@ class Sweep:
                 {"command_line": self._command_line, "outputs": str(self._folder)},
             )
 
+    def abandon(self) -> None:
+        """The sweep was ended before its last job."""
+        if self._tracker is not None:
+            self._tracker.end("KILLED", {"status": "interrupted"})
+
     def close(self, rows: list[dict[str, Any]], command: str) -> dict[str, Any]:
         """Print and keep the comparison; the object of the last line."""
         from autotune.console.sweep import print_comparison

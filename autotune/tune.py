@@ -26,7 +26,7 @@ def tune(context: Context) -> Result:
     worker = worker_for(context.settings, inputs)
     worker.begin()  # loads while the study and the tracking are opened
     try:
-        study = open_study(context.settings, inputs.space)
+        study = open_study(context.settings, inputs.space, inputs.model)
         with contextlib.closing(study):
             return Tuning(context, inputs, study, worker).run()
     finally:

@@ -10,27 +10,30 @@ from pathlib import Path
 from autotune.settings import Settings
 
 
-def base_name(settings: Settings) -> str:
+def base_name(settings: Settings, model: Path) -> str:
     """`study.name`, or the method, the workload and a hash of everything that changes what is measured."""
-    return settings.study.name or f"{settings.method.name}-{settings.workload.name}-{fingerprint(settings)}"
+    return settings.study.name or f"{settings.method.name}-{settings.workload.name}-{fingerprint(settings, model)}"
 
 
-def fingerprint(settings: Settings) -> str:
-    """Eight hex digits. How long to search, how to resume and where records go do not count."""
+def fingerprint(settings: Settings, model: Path) -> str:
+    """Eight hex digits. How long to search, how to resume and where records go do not count; weights written anew
+    do.
+    """
+    weights = sorted((file.name, file.stat().st_mtime_ns) for file in model.glob("*.safetensors"))
     everything = asdict(settings)
     study = {key: everything["study"][key] for key in ("seed", "startup_trials", "prune_alpha", "prune_min_units")}
     measured = {key: value for key, value in everything.items() if key not in ("study", "tracking", "outputs")}
-    text = json.dumps({**measured, "study": study}, sort_keys=True, default=str)
+    text = json.dumps({**measured, "study": study, "weights": weights}, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
-def storage_url(settings: Settings) -> str:
+def storage_url(settings: Settings, base: str) -> str:
     """The database: as given, or a SQLite file of the study's own under the outputs."""
     if settings.study.storage is not None:
         return settings.study.storage
     folder = (Path(settings.outputs) / "studies").absolute()
     folder.mkdir(parents=True, exist_ok=True)
-    safe = "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in base_name(settings))
+    safe = "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in base)
     return f"sqlite:///{folder / safe}.db"
 
 

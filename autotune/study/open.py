@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import optuna
 from sqlalchemy.exc import SQLAlchemyError
@@ -28,10 +29,11 @@ class OpenStudy:
             self.lock.release()
 
 
-def open_study(settings: Settings, space: Space) -> OpenStudy:
+def open_study(settings: Settings, space: Space, model: Path) -> OpenStudy:
     """UsageError for a storage that cannot be opened, a study in use, or one with other dimensions."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    base, url = base_name(settings), storage_url(settings)
+    base = base_name(settings, model)
+    url = storage_url(settings, base)
     file = sqlite_file(url)
     lock = StudyLock(file, base) if file is not None and file.parent.is_dir() else None
     storage = _storage(url)

@@ -43,10 +43,10 @@ class Tracker:
         try:
             yield
         except KeyboardInterrupt:
-            self._end("KILLED", {"status": "interrupted"})
+            self.end("KILLED", {"status": "interrupted"})
             raise
         except Exception as error:
-            self._end("FAILED", {"status": "failed", "reason": str(error)})
+            self.end("FAILED", {"status": "failed", "reason": str(error)})
             raise
 
     def begin(self, name: str, parent: str | None, params: Mapping[str, Any], tags: Mapping[str, Any]) -> None:
@@ -79,9 +79,9 @@ class Tracker:
         for path in artifacts:
             folder = "samples" if path.parent.name == "samples" else None
             self._event("artifact", path=str(path.absolute()), folder=folder)
-        self._end("FINISHED", tags)
+        self.end("FINISHED", tags)
 
-    def _end(self, state: str, tags: Mapping[str, Any]) -> None:
+    def end(self, state: str, tags: Mapping[str, Any]) -> None:
         """Close the run; what cannot be sent now stays in the spool."""
         self._event("tags", tags=dict(tags))
         self._event("end", status=state)

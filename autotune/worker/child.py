@@ -10,10 +10,13 @@ from typing import Any
 
 from autotune.worker.protocol import Opening, Reply
 
+PR_SET_PDEATHSIG = 1
+
 
 def main(pipe: Connection, opening: Opening) -> None:
     """Open a session and serve it. Ctrl-C is the parent's business; a closed pipe means that the parent is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _die_with_parent()
     session: Any = None
     try:
         reply, session = _open(opening)
@@ -23,6 +26,16 @@ def main(pipe: Connection, opening: Opening) -> None:
             pipe.send(_answer(lambda name=name, arguments=arguments: getattr(session, name)(**arguments)))
     except (EOFError, BrokenPipeError, ConnectionResetError):
         return
+
+
+def _die_with_parent() -> None:
+    """Ask Linux to end this process when the study is killed, so that it disturbs nobody; elsewhere the pipe tells
+    it.
+    """
+    if sys.platform == "linux":
+        import ctypes
+
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _open(opening: Opening) -> tuple[tuple[Reply, Any], Any]:
