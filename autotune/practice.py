@@ -20,7 +20,7 @@ def examples(split: Split, seed: int) -> Iterator[Example]:
     """Exercises without end, of a random kind each."""
     for index in count():
         draw = Draw(split, f"practice/{seed}/{index}")
-        yield draw.pick((repeat, look_up, vocabulary, vocabulary))(draw)
+        yield draw.pick((repeat, look_up, glossary, glossary, glossary, vocabulary))(draw)
 
 
 def repeat(draw: Draw) -> Example:
@@ -40,10 +40,26 @@ def look_up(draw: Draw) -> Example:
 
 def vocabulary(draw: Draw) -> Example:
     """Words and forms of the invented language, in the order of the list."""
+    target, pairs = words(draw)
+    given, wanted = (", ".join(side) for side in zip(*pairs, strict=True))
+    return example(f"Translate these words into {target}.\n\n{given}", wanted)
+
+
+def glossary(draw: Draw) -> Example:
+    """The same with each word beside its translation: the words alone, without keeping one's place in a list."""
+    target, pairs = words(draw)
+    given = ", ".join(word for word, _ in pairs)
+    return example(
+        f"Explain these words in {target}.\n\n{given}", ", ".join(f"{word} = {other}" for word, other in pairs)
+    )
+
+
+def words(draw: Draw) -> tuple[str, list[tuple[str, str]]]:
+    """A language and words of the other language with their translations into it."""
     pairs = [draw.pick((thing, action, plain))(draw) for _ in range(draw.random.randint(4, 20))]
-    sides = [", ".join(side) for side in zip(*pairs, strict=True)]
-    target = draw.random.randrange(2)
-    return example(f"Translate these words into {('English', 'Varsan')[target]}.\n\n{sides[1 - target]}", sides[target])
+    if draw.chance(0.5):
+        return "Varsan", pairs
+    return "English", [(varsan, english) for english, varsan in pairs]
 
 
 def thing(draw: Draw) -> tuple[str, str]:
