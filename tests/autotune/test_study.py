@@ -78,6 +78,17 @@ def test_the_sampler_goes_on_as_if_nothing_had_happened(tmp_path: Path) -> None:
     ]
 
 
+def test_a_fresh_sampler_a_trial_does_not_repeat_its_draws(tmp_path: Path) -> None:
+    space = Space((Dimension("method.x", "float", 0, 1),), {"method.x": 0.5})
+    ledger = open_ledger(tmp_path, space)
+    drawn = []
+    for _ in range(3):
+        number, parameters = ledger.ask()
+        drawn.append(parameters["method.x"])
+        ledger.tell(Trial(number, parameters, Status.COMPLETE, speedup=1.0))
+    assert len(set(drawn)) == 3
+
+
 def test_a_small_space_is_tried_out_whole(tmp_path: Path) -> None:
     space = Space((Dimension("method.k", "int", 1, 5),), {"method.k": 3})
     ledger = open_ledger(tmp_path, space)
