@@ -43,7 +43,8 @@ def main(command: str) -> int:
     except KeyboardInterrupt:
         if jobs.sweep is not None:
             jobs.sweep.abandon()
-        print(f"\ninterrupted; what was measured is kept. Go on with: {typed}", file=sys.stderr)
+        how = "the finished trials are kept. Go on with" if command == "tune" else "begin again with"
+        print(f"\ninterrupted; {how}: {typed}", file=sys.stderr)
         return INTERRUPTED
     except (UsageError, RunError) as error:
         return _complain(error)
@@ -76,6 +77,7 @@ def _job(config: Any, command: str, typed: str, jobs: Jobs) -> None:
     jobs.sweep = jobs.sweep or Sweep(Path(HydraConfig.get().sweep.dir), typed)
     row: dict[str, Any] = {"number": len(jobs.rows), "overrides": _job_words()}
     jobs.rows.append(row)
+    print(f"\njob {row['number']}: {'  '.join(row['overrides']) or 'as configured'}")
     try:
         status, row["line"] = _run(config, command, typed, jobs.sweep)
     except (UsageError, RunError) as error:

@@ -39,7 +39,8 @@ class Space:
         found: Parameters = {}
         for dimension in self.dimensions:
             drawn = coordinates[dimension.coordinate]
-            found[dimension.path] = drawn if dimension.plus is None else self._base(dimension, found) + drawn
+            value = drawn if dimension.plus is None else self._base(dimension, found) + drawn
+            found[dimension.path] = float(f"{value:.10g}") if isinstance(value, float) else value  # 0.35, not 0.350…03
         return found
 
     def default_coordinates(self) -> dict[str, Any]:

@@ -33,6 +33,11 @@ def test_smaller_is_simpler_in_the_order_of_the_block() -> None:
     )
 
 
+def test_steps_of_a_float_are_plain_numbers() -> None:
+    space = Space((Dimension("method.p", "float", 0.0, 0.6, step=0.05),), {"method.p": 0.1})
+    assert [space.parameters(point)["method.p"] for point in space.grid()][7] == 0.35
+
+
 def test_an_empty_space_has_one_point() -> None:
     assert Space((), {}).size == 1
     assert Space((), {}).parameters(Space((), {}).default_coordinates()) == {}
