@@ -1,7 +1,7 @@
-"""Exercises mixed into the training corpus: repeat a list, look names up in a list, translate word by word.
+"""Exercises mixed into the training corpus: repeat a list, look names up in a list, translate words, sums.
 
-With them a small model learns much earlier to copy from its prompt (summaries, answers and quotations need that) and
-the words of the invented language.
+With them a small model learns much earlier to copy from its prompt (summaries, answers and quotations need that), the
+words of the invented language and its sums.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ def examples(split: Split, seed: int) -> Iterator[Example]:
     """Exercises without end, of a random kind each."""
     for index in count():
         draw = Draw(split, f"practice/{seed}/{index}")
-        yield draw.pick((repeat, look_up, glossary, glossary, glossary, vocabulary))(draw)
+        yield draw.pick((repeat, look_up, glossary, glossary, vocabulary, sums, sums))(draw)
 
 
 def repeat(draw: Draw) -> Example:
@@ -60,6 +60,28 @@ def words(draw: Draw) -> tuple[str, list[tuple[str, str]]]:
     if draw.chance(0.5):
         return "Varsan", pairs
     return "English", [(varsan, english) for english, varsan in pairs]
+
+
+def sums(draw: Draw) -> Example:
+    """The small sums that the word problems are made of."""
+    tasks = [a_sum(draw) for _ in range(draw.random.randint(4, 14))]
+    given = ", ".join(task for task, _ in tasks)
+    return example(f"Work out {given}.", ", ".join(f"{task} = {result}" for task, result in tasks))
+
+
+def a_sum(draw: Draw) -> tuple[str, int]:
+    a, b = draw.random.randint(2, 20), draw.random.randint(2, 20)
+    low, other = draw.random.randint(2, 9), draw.random.randint(2, 9)
+    total = draw.pick((a + b, low * other))
+    gone = draw.random.randint(1, min(20, total - 1))
+    return draw.pick(
+        (
+            (f"{a} + {b}", a + b),
+            (f"{total} - {gone}", total - gone),
+            (f"{low} x {other}", low * other),
+            (f"{low * other} / {low}", other),
+        )
+    )
 
 
 def thing(draw: Draw) -> tuple[str, str]:

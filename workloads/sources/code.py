@@ -15,6 +15,7 @@ from workloads.request import Example, Split
 from workloads.stdlib import functions
 
 OPTIONS: dict[str, Any] = {}
+MOST_LINES = 8  # of an answer
 ASK = "Complete this Python function."
 
 
@@ -24,5 +25,6 @@ def examples(split: Split, seed: int, options: Mapping[str, Any]) -> Iterator[Ex
     draw = random.Random(f"code/{split}/{seed}")
     draw.shuffle(found)
     for file, lines in found:
-        cut = draw.randint(min(2, len(lines) - 2), max(len(lines) // 2, 2))
+        rest = draw.randint(2, min(MOST_LINES, max(2, len(lines) - 3)))
+        cut = len(lines) - rest
         yield example(f"{ASK}\n\n" + "\n".join(lines[:cut]) + "\n", "\n".join(lines[cut:]), file=file)

@@ -9,7 +9,6 @@ from workloads.draw import Draw
 from workloads.generate import example, stream
 from workloads.request import SPLITS as SPLITS
 from workloads.request import Example, Split
-from workloads.splits import split_of
 from workloads.words.maths import EACH, GAIN, LEFT, LOSS, SHARE, TIMES
 from workloads.words.things import GOODS
 
@@ -34,44 +33,27 @@ def make(draw: Draw) -> Example:
     return example(f"{draw.say(ASK)}\n\n{story}", answer, str(result))
 
 
-def pair(draw: Draw, sign: str, low: int, high: int) -> tuple[int, int]:
-    """Two numbers whose sum or difference belongs to this split alone."""
-    while True:
-        left, right = draw.random.randint(low, high), draw.random.randint(low, high)
-        if (sign == "+" or left > right) and split_of(f"{left}{sign}{right}") == draw.split:
-            return left, right
-
-
 def gain_and_loss(draw: Draw, slots: dict[str, str]) -> tuple[str, list[str], int]:
-    a, b = pair(draw, "+", 11, 79)
+    a, b = draw.random.randint(2, 20), draw.random.randint(2, 20)
     total = a + b
-    c = draw.random.randint(3, min(total - 1, 60))
+    c = draw.random.randint(2, min(total - 1, 20))
     name, things = slots["n"], slots["t"]
     story = " ".join(draw.say(draw.pick(form), a=a, b=b, c=c, **slots) for form in (GAIN, LOSS, LEFT))
-    steps = [
-        f"{name} gets {b} more {things}: {a} + {b} = {total}.",
-        f"{c} of the {things} go away: {total} - {c} = {total - c}.",
-    ]
-    return story, steps, total - c
+    return story, [f"{name} gets {b} more {things}: {a} + {b} = {total}.", loss(total, c, things)], total - c
 
 
 def times_and_loss(draw: Draw, slots: dict[str, str]) -> tuple[str, list[str], int]:
-    a, b = draw.random.randint(2, 9), draw.random.randint(11, 29)
-    tens, ones = b // 10 * 10, b % 10
+    a, b = draw.random.randint(2, 9), draw.random.randint(2, 9)
     total = a * b
-    c = draw.random.randint(2, min(total - 1, 60))
+    c = draw.random.randint(2, min(total - 1, 20))
     story = " ".join(draw.say(draw.pick(form), a=a, b=b, c=c, **slots) for form in (TIMES, LOSS, LEFT))
-    steps = [
-        f"There are {a} times {b} {slots['t']}: {a} x {tens} = {a * tens} and {a} x {ones} = {a * ones}.",
-        f"Together: {a * tens} + {a * ones} = {total}.",
-        f"{c} of the {slots['t']} go away: {total} - {c} = {total - c}.",
-    ]
-    return story, steps, total - c
+    things = slots["t"]
+    return story, [f"There are {a} times {b} {things}: {a} x {b} = {total}.", loss(total, c, things)], total - c
 
 
 def share_and_gain(draw: Draw, slots: dict[str, str]) -> tuple[str, list[str], int]:
-    b, each = draw.random.randint(2, 9), draw.random.randint(3, 12)
-    name, more = slots["m"], draw.random.randint(11, 79)
+    b, each = draw.random.randint(2, 9), draw.random.randint(2, 9)
+    name, more = slots["m"], draw.random.randint(2, 20)
     story = draw.say(draw.pick(SHARE), a=b * each, b=b, **slots)
     extra = draw.say("{Then|Later} {each one|every one of them} gets <k> more from <m>. ", k=more, **slots)
     steps = [
@@ -79,3 +61,7 @@ def share_and_gain(draw: Draw, slots: dict[str, str]) -> tuple[str, list[str], i
         f"{name} adds {more} more: {each} + {more} = {each + more}.",
     ]
     return f"{story} {extra}{draw.say(draw.pick(EACH), **slots)}", steps, each + more
+
+
+def loss(total: int, gone: int, things: str) -> str:
+    return f"{gone} of the {things} go away: {total} - {gone} = {total - gone}."
