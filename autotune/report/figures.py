@@ -182,7 +182,7 @@ def _trials_trace(trials: list[dict[str, Any]], status: str) -> dict[str, Any]:
 def _confirmed_trace(run: Run) -> dict[str, Any]:
     speedup, interval = run.best["speedup"], run.interval or [run.best["speedup"]] * 2
     return {
-        "type": "scatter", "mode": "markers", "name": "held-out prompts", "x": ["confirmed"], "y": [speedup],
+        "type": "scatter", "mode": "markers", "name": "held-out prompts", "x": ["held out"], "y": [speedup],
         "marker": {"color": GREEN, "size": 13, "symbol": "diamond"},
         "error_y": {"type": "data", "symmetric": False, "thickness": 2, "width": 6,
                     "array": [interval[1] - speedup], "arrayminus": [speedup - interval[0]]},
@@ -191,7 +191,7 @@ def _confirmed_trace(run: Run) -> dict[str, Any]:
 
 
 def _order(trials: list[dict[str, Any]]) -> list[str]:
-    return [*(str(trial["number"] + 1) for trial in trials), "confirmed"]
+    return [*(str(trial["number"] + 1) for trial in trials), "held out"]
 
 
 def _parameters(trial: dict[str, Any]) -> str:

@@ -85,7 +85,8 @@ def _cards(mine: dict[str, Any], base: dict[str, Any]) -> Iterable[dict[str, str
            "note": f"median; {words.number(quantile(base, 'tpot_ms'), 2)} ms without"}  # fmt: skip
     yield {"label": "Output speed", "value": f"{words.number(mine.get('output_tokens_per_s'), 0)} tokens/s",
            "note": f"{words.number(base.get('output_tokens_per_s'), 0)} without, prompts included"}  # fmt: skip
-    yield {"label": "Acceptance length", "value": words.number(mine.get("mean_acceptance_length")),
-           "note": f"tokens a draft; {words.percent(mine.get('acceptance_rate'))} of them accepted"}  # fmt: skip
+    rate = mine.get("acceptance_rate")
+    share = "no drafts" if rate is None else f"1 + accepted tokens a draft; {words.percent(rate)} accepted"
+    yield {"label": "Acceptance length", "value": words.number(mine.get("mean_acceptance_length")), "note": share}
     yield {"label": "Tokens per target pass", "value": words.number(mine.get("tokens_per_target_pass")),
            "note": "passes without a draft counted"}  # fmt: skip

@@ -22,7 +22,6 @@ from autotune.status import Cause, Status
 from autotune.trial import Trial, trial_from_json
 
 RECORD, COMPLETED, KEY = "record", "completed", "key"
-warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
 STATES = {
     Status.COMPLETE: TrialState.COMPLETE,
     Status.PRUNED: TrialState.PRUNED,
@@ -106,13 +105,15 @@ class Ledger:
 
     def _sampler(self, number: int) -> optuna.samplers.BaseSampler:
         """A fresh sampler for each trial, seeded by its number: a resumed study goes on as the first would have."""
-        return optuna.samplers.TPESampler(
-            seed=self._settings.seed * 100_003 + number,
-            n_startup_trials=self._settings.startup_trials,
-            multivariate=True,
-            group=True,
-            constant_liar=False,
-        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            return optuna.samplers.TPESampler(
+                seed=self._settings.seed * 100_003 + number,
+                n_startup_trials=self._settings.startup_trials,
+                multivariate=True,
+                group=True,
+                constant_liar=False,
+            )
 
 
 def suggest(trial: optuna.Trial, dimension: Dimension) -> Any:
