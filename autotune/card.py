@@ -18,9 +18,9 @@ exactly. Apache-2.0.
 ## Corpus
 
 Conversations from the task generator in `workloads/` (train split) and functions of Python's standard library
-(Python {python}; files are held out by a hash of their path). Documents: {shares}. Practice is lists to repeat and
-to look names up in. Varsan, the language of the translations, is invented. Names, places, numbers, sums and files
-of the other splits never occur in training.
+(Python {python}; files are held out by a hash of their path). Documents: {shares}. Practice is exercises
+in copying, looking up, sums and single words of Varsan, the invented language of the translations. Names, places,
+numbers from 60 up, sentences of Varsan and files of the other splits never occur in training.
 
 ## Training
 
@@ -30,7 +30,7 @@ of the other splits never occur in training.
 fp32 weights. Muon (rate {matrix_lr}) for the matrices, AdamW ({vector_lr}) for embeddings and norms, batches of
 {tokens_per_batch:,} tokens, warm-up of {warmup_steps} steps, linear decay to zero over the last {decay_share:.0%}.
 Answers count fully in the loss, prompts {prompt_weight} (code 1, practice 0). The first two layers start with a
-previous-token head and an induction head (`engine/training/copying.py`).
+previous-token head and an induction head (`engine/training/copying.py`). {note}
 
 ## Loss
 
