@@ -55,6 +55,7 @@ def record(config: DictConfig, trainer: Trainer, target: Path) -> None:
         "parameters": sum(parameter.numel() for parameter in trainer.network.parameters()),
         "mixture": {task: share / total for task, share in config.mixture.items()},
         "recipe": asdict(trainer.recipe),
+        "note": config.note,
         "steps": trainer.step,
         "tokens": trainer.tokens,
         "minutes": trainer.seconds / 60,
