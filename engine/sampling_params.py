@@ -3,10 +3,9 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from difflib import get_close_matches
 from typing import Any
 
-from engine.errors import ConfigError
+from engine.errors import ConfigError, refuse_unknown
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +40,7 @@ class SamplingParams:
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> "SamplingParams":
         """Build from a plain mapping; an unknown name is refused with the nearest right one."""
-        known = [field.name for field in fields(cls)]
-        for name in values:
-            if name not in known:
-                near = get_close_matches(name, known, n=1)
-                hint = f"did you mean {near[0]}?" if near else f"allowed: {', '.join(known)}"
-                raise ConfigError(f"unknown sampling parameter {name!r}: {hint}")
+        refuse_unknown("sampling parameter", values, [field.name for field in fields(cls)])
         return cls(**values)
 
     @property

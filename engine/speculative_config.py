@@ -2,10 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from difflib import get_close_matches
 from typing import Any
 
-from engine.errors import ConfigError
+from engine.errors import ConfigError, refuse_unknown
 
 MAX_SPEC_LEN = 128
 COMMON_FIELDS = ("method", "model", "num_speculative_tokens", "disable_by_batch_size")
@@ -44,12 +43,7 @@ class SpeculativeConfig:
             return cls(method="none")
         if isinstance(value, SpeculativeConfig):
             return value
-        known = [field.name for field in fields(cls)]
-        for name in value:
-            if name not in known:
-                near = get_close_matches(name, known, n=1)
-                hint = f"did you mean {near[0]}?" if near else f"allowed: {', '.join(known)}"
-                raise ConfigError(f"unknown speculative config field {name!r}: {hint}")
+        refuse_unknown("speculative config field", value, [field.name for field in fields(cls)])
         return cls(**value)
 
     @property

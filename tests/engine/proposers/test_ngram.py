@@ -8,6 +8,7 @@ import pytest
 from engine.errors import ConfigError
 from engine.proposers import resolve
 from engine.proposers.ngram import NgramIndex
+from tests.engine.proposers.replay import replay
 
 
 def plain_lookup(tokens, low, high, limit):
@@ -29,36 +30,20 @@ def test_index_finds_what_a_plain_search_finds(low, high):
             tokens += [rng.randrange(3) for _ in range(rng.randint(1, 4))]
 
 
-def replay(sequences, k, low, high):
-    """Draft along recorded continuations as the file's `about` line defines, and count."""
-    drafts = drafted = steps = 0
-    per_position = [0] * k
-    for prompt, output in sequences:
-        index, tokens, done = NgramIndex(low, high), [*prompt, output[0]], 1
-        while done < len(output):
-            draft = index.continuation(tokens, k)
-            accepted = 0
-            while accepted < min(len(draft), len(output) - done) and draft[accepted] == output[done + accepted]:
-                per_position[accepted] += 1
-                accepted += 1
-            steps, drafts, drafted = steps + 1, drafts + bool(draft), drafted + len(draft)
-            tokens += output[done : done + accepted + 1]
-            done += accepted + 1
-    return {
-        "num_drafts": drafts,
-        "num_draft_tokens": drafted,
-        "num_accepted_tokens": sum(per_position),
-        "steps": steps,
-        "accepted_per_pos": per_position,
-    }
+def counts(sequences, k, low, high):
+    def new_request(prompt):
+        index = NgramIndex(low, high)
+        return lambda tokens: index.continuation(tokens, k)
+
+    return replay(sequences, k, new_request)
 
 
 def read_lines(path):
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
-def settings_of(counts, name):
-    for key, expected in counts.items():
+def settings_of(recorded, name):
+    for key, expected in recorded.items():
         source, setting = key.split("|")
         method, *numbers = setting.split(":")
         if source == name and method == "ngram":
@@ -70,7 +55,7 @@ def test_recorded_counts_of_a_small_model(shared):
     cases = list(settings_of(recorded["counts"], "stories260K"))
     assert len(cases) >= 7
     for numbers, expected in cases:
-        assert replay(recorded["sequences"], *numbers) == expected, numbers
+        assert counts(recorded["sequences"], *numbers) == expected, numbers
 
 
 def test_recorded_counts_of_a_7b_model(shared):
@@ -85,7 +70,7 @@ def test_recorded_counts_of_a_7b_model(shared):
         if len(output) > 1:
             sequences.append((text.encode(questions[int(answer["question_id"])]["turns"][0]), output))
     numbers, expected = next(settings_of(recorded["counts"], "vicuna7b"))
-    assert replay(sequences, *numbers) == expected
+    assert counts(sequences, *numbers) == expected
 
 
 def test_a_step_costs_the_same_at_any_context_length():

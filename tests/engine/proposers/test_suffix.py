@@ -1,5 +1,6 @@
 """Suffix decoding: the tree against plain counting, recorded counts of another implementation, eviction, the knobs."""
 
+import itertools
 import json
 import random
 
@@ -9,6 +10,7 @@ from engine.errors import ConfigError
 from engine.proposers import resolve
 from engine.proposers.suffix import SuffixCache
 from engine.suffix_tree import SuffixTree, Text
+from tests.engine.proposers.replay import replay
 
 
 def count_suffixes(sequences, pattern, depth):
@@ -54,28 +56,19 @@ def test_growth_after_a_removal_keeps_the_counts():
     check_counts(tree._root, [], [second.tokens], 4)
 
 
-def replay(sequences, k, depth, factor, min_prob):
-    drafts = drafted = steps = 0
-    per_position = [0] * k
-    cache = SuffixCache(depth, 0, factor, min_prob)
-    for number, (prompt, output) in enumerate(sequences):
-        tokens, done = [*prompt, output[0]], 1
-        while done < len(output):
-            cache.observe(str(number), tokens, len(prompt))
-            draft, accepted = cache.draft(str(number), k), 0
-            while accepted < min(len(draft), len(output) - done) and draft[accepted] == output[done + accepted]:
-                per_position[accepted] += 1
-                accepted += 1
-            steps, drafts, drafted = steps + 1, drafts + bool(draft), drafted + len(draft)
-            tokens += output[done : done + accepted + 1]
-            done += accepted + 1
-    return {
-        "num_drafts": drafts,
-        "num_draft_tokens": drafted,
-        "num_accepted_tokens": sum(per_position),
-        "steps": steps,
-        "accepted_per_pos": per_position,
-    }
+def counts(sequences, k, depth, factor, min_prob):
+    cache, numbers = SuffixCache(depth, 0, factor, min_prob), itertools.count()
+
+    def new_request(prompt):
+        name = str(next(numbers))
+
+        def propose(tokens):
+            cache.observe(name, tokens, len(prompt))
+            return cache.draft(name, k)
+
+        return propose
+
+    return replay(sequences, k, new_request)
 
 
 def test_recorded_counts(shared):
@@ -84,7 +77,7 @@ def test_recorded_counts(shared):
     assert len(cases) >= 4
     for key in cases:
         k, depth, factor, min_prob = key.split(":")[1:]
-        found = replay(recorded["sequences"], int(k), int(depth), float(factor), float(min_prob))
+        found = counts(recorded["sequences"], int(k), int(depth), float(factor), float(min_prob))
         assert found == recorded["counts"][key], key
 
 
