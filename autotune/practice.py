@@ -20,7 +20,7 @@ def examples(split: Split, seed: int) -> Iterator[Example]:
     """Exercises without end, of a random kind each."""
     for index in count():
         draw = Draw(split, f"practice/{seed}/{index}")
-        yield draw.pick((repeat, look_up, glossary, glossary, vocabulary, sums, sums))(draw)
+        yield draw.pick((repeat, look_up, cite, cite, glossary, glossary, glossary, vocabulary, sums, sums, sums))(draw)
 
 
 def repeat(draw: Draw) -> Example:
@@ -36,6 +36,16 @@ def look_up(draw: Draw) -> Example:
     return example(
         f"{listed}.\n\nWhat do {', '.join(asked)} have?", " ".join(f"{name} has {entries[name]}." for name in asked)
     )
+
+
+def cite(draw: Draw) -> Example:
+    """A numbered list; for some of the names, what they have and the number of their line."""
+    names = list({draw.first_name(): None for _ in range(draw.random.randint(3, 6))})
+    lines = {name: f"{name} has {word(draw)}" for name in names}
+    asked = draw.some(names, draw.random.randint(2, len(names)))
+    listed = "\n".join(f"[{number}] {lines[name]}." for number, name in enumerate(names, 1))
+    said = (f"{lines[name]} [{names.index(name) + 1}]." for name in asked)
+    return example(f"{listed}\n\nWhat do {', '.join(asked)} have?", " ".join(said))
 
 
 def vocabulary(draw: Draw) -> Example:
