@@ -8,6 +8,7 @@ import textwrap
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 from workloads.request import Split
 from workloads.splits import split_of
@@ -28,7 +29,14 @@ SKIPPED = {
     "__phello__",
 }
 MAX_LINES, MAX_CHARACTERS = 32, 1000
-Function = tuple[str, tuple[str, ...]]
+
+
+class Function(NamedTuple):
+    """`file` inside the library, the lines of the function, and how many of them are signature and docstring."""
+
+    file: str
+    lines: tuple[str, ...]
+    head: int
 
 
 def root() -> Path:
@@ -47,16 +55,16 @@ def files(split: Split) -> list[Path]:
 
 @cache
 def functions(split: Split) -> tuple[Function, ...]:
-    """(file, lines) of every function of 4 to `MAX_LINES` lines, dedented, each text once."""
-    seen: dict[tuple[str, ...], str] = {}
+    """Every function of 4 to `MAX_LINES` lines of the split's files, dedented, each text once."""
+    seen: dict[tuple[str, ...], Function] = {}
     for path in files(split):
-        for lines in functions_of(path):
-            seen.setdefault(lines, path.relative_to(root()).as_posix())
-    return tuple((file, lines) for lines, file in seen.items())
+        for lines, head in functions_of(path):
+            seen.setdefault(lines, Function(path.relative_to(root()).as_posix(), lines, head))
+    return tuple(seen.values())
 
 
-def functions_of(path: Path) -> Iterator[tuple[str, ...]]:
-    """The functions and methods of one file; nothing for a file that is not UTF-8 Python."""
+def functions_of(path: Path) -> Iterator[tuple[tuple[str, ...], int]]:
+    """(lines, lines of the head) of the functions and methods of one file; nothing if it is not UTF-8 Python."""
     try:
         text = path.read_text(encoding="utf-8")
         tree = ast.parse(text)
@@ -66,5 +74,14 @@ def functions_of(path: Path) -> Iterator[tuple[str, ...]]:
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.end_lineno:
             body = textwrap.dedent("\n".join(lines[node.lineno - 1 : node.end_lineno])).splitlines()
-            if 4 <= len(body) <= MAX_LINES and sum(map(len, body)) <= MAX_CHARACTERS:
-                yield tuple(body)
+            head = head_end(node) - node.lineno + 1
+            if 4 <= len(body) <= MAX_LINES and sum(map(len, body)) <= MAX_CHARACTERS and len(body) >= head + 2:
+                yield tuple(body), head
+
+
+def head_end(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """The last line of the signature and the docstring."""
+    first = node.body[0]
+    if ast.get_docstring(node, clean=False) is not None:
+        return first.end_lineno or first.lineno
+    return first.lineno - 1 if first.lineno > node.lineno else node.lineno

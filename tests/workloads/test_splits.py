@@ -28,9 +28,10 @@ def test_pools_are_disjoint(kind):
 
 
 def test_files_are_disjoint_and_functions_are_whole():
-    found = {split: {file for file, _ in stdlib.functions(split)} for split in ("search", "confirm", "eval")}
+    found = {split: {function.file for function in stdlib.functions(split)} for split in ("search", "confirm", "eval")}
     assert not found["search"] & found["confirm"]
     assert not found["search"] & found["eval"]
     assert not found["confirm"] & found["eval"]
-    for _, lines in stdlib.functions("search"):
-        compile("\n".join(lines), "function", "exec", dont_inherit=True)
+    for function in stdlib.functions("search"):
+        compile("\n".join(function.lines), "function", "exec", dont_inherit=True)
+        assert 1 <= function.head <= len(function.lines) - 2

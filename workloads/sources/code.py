@@ -24,7 +24,7 @@ def examples(split: Split, seed: int, options: Mapping[str, Any]) -> Iterator[Ex
     found = list(functions(split))
     draw = random.Random(f"code/{split}/{seed}")
     draw.shuffle(found)
-    for file, lines in found:
-        rest = draw.randint(2, min(MOST_LINES, max(2, len(lines) - 3)))
-        cut = len(lines) - rest
-        yield example(f"{ASK}\n\n" + "\n".join(lines[:cut]) + "\n", "\n".join(lines[cut:]), file=file)
+    for file, lines, head in found:
+        rest = draw.randint(2, min(MOST_LINES, len(lines) - head))
+        start, end = lines[: len(lines) - rest], lines[len(lines) - rest :]
+        yield example(f"{ASK}\n\n" + "\n".join(start) + "\n", "\n".join(end), file=file)
