@@ -164,6 +164,7 @@ class Engine:
         self, prompts: Sequences[Prompt], sampling_params: SamplingParams | Sequences[SamplingParams] | None = None
     ) -> list[RequestOutput]:
         """Serve all prompts (text or token ids), as many at a time as max_num_seqs; outputs in the prompts' order."""
+        self._must_be_idle("generate")
         params = params_for(len(prompts), sampling_params)
         ids = [f"generate-{next(self._ids)}" for _ in prompts]
         encoded = [self._text.encode(prompt) if isinstance(prompt, str) else list(prompt) for prompt in prompts]
@@ -173,7 +174,7 @@ class Engine:
         for request_id, tokens, wish in zip(ids, encoded, params, strict=True):
             self.add_request(request_id, tokens, wish)
         outputs: dict[str, RequestOutput] = {}
-        while len(outputs.keys() & set(ids)) < len(ids):
+        while self.has_unfinished_requests():
             outputs |= {output.request_id: output for output in self.step()}
         return [outputs[request_id] for request_id in ids]
 

@@ -160,8 +160,10 @@ def test_wrong_calls(engine):
     engine.add_request("twice", LOOP, GREEDY)
     with pytest.raises(ConfigError, match="'twice' is in use"):
         engine.add_request("twice", LOOP, GREEDY)
-    with pytest.raises(EngineError, match="needs an idle engine"):
+    with pytest.raises(EngineError, match="configure_speculation needs an idle engine"):
         engine.configure_speculation(NGRAM)
+    with pytest.raises(EngineError, match="generate needs an idle engine: 0 requests run, 1 wait"):
+        engine.generate([LOOP], GREEDY)
     engine.abort_request("twice")
 
 
