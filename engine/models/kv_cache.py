@@ -29,7 +29,9 @@ class KVCache:
         self._refuse_if_larger_than(_free_bytes(device))
         shape = (num_slots * max_model_len, width)
         self.layers = [torch.zeros(shape, dtype=dtype, device=device) for _ in range(config.num_layers)]
-        self._views = [layer.view(num_slots, max_model_len, 2, self._heads, self._head_dim) for layer in self.layers]
+        whole = [layer.view(num_slots, max_model_len, 2, self._heads, self._head_dim) for layer in self.layers]
+        self._whole = [tuple(both.permute(2, 0, 3, 1, 4)) for both in whole]
+        self._neighbours: dict[tuple[int, int], list[tuple[Tensor, ...]]] = {}
         self._free = list(range(num_slots))
 
     def _refuse_if_larger_than(self, free: int) -> None:
@@ -42,8 +44,13 @@ class KVCache:
 
     def view(self, layer: int, first_slot: int, num_slots: int, length: int) -> tuple[Tensor, Tensor]:
         """Keys and values [num_slots, kv_heads, length, D] of neighbouring slots, without a copy."""
-        both = self._views[layer][first_slot : first_slot + num_slots, :length].permute(2, 0, 3, 1, 4)
-        return both[0], both[1]
+        slots = self._neighbours.get((first_slot, num_slots))
+        if slots is None:  # made once: a step asks for them in every layer
+            last = first_slot + num_slots
+            slots = [(keys[first_slot:last], values[first_slot:last]) for keys, values in self._whole]
+            self._neighbours[first_slot, num_slots] = slots
+        keys, values = slots[layer]
+        return keys.narrow(2, 0, length), values.narrow(2, 0, length)
 
     @property
     def num_free(self) -> int:

@@ -139,6 +139,6 @@ def build_norm(weight: Tensor, eps: float) -> Norm:
 
 def _rotate(qkv: Tensor, rotation: Tensor) -> Tensor:
     """Rotate queries and keys (values meet ones); computed in fp32 whatever the dtype."""
-    exact = qkv.float()
+    exact = qkv if qkv.dtype == torch.float32 else qkv.float()
     torch.view_as_complex(exact.view(qkv.shape[0], rotation.shape[1], -1, 2)).mul_(rotation)
-    return exact.to(qkv.dtype)
+    return exact if exact is qkv else exact.to(qkv.dtype)
