@@ -19,7 +19,7 @@ from workloads.build import examples
 from workloads.request import Example
 
 MAX_TOKENS = 192
-SEED = 1
+SEED = 2
 
 
 def main(arguments: list[str]) -> int:

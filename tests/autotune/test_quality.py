@@ -11,7 +11,7 @@ def test_the_reference_scores_one_and_chance_is_low(task):
     chosen = examples(task, split="eval", num_prompts=30, seed=1)
     for name, value in quality.scores(task, chosen, [example.reference for example in chosen]).items():
         assert value["score"] == 1.0, name
-        assert value["chance"] < 0.6, name
+        assert value["chance"] < (0.8 if name == "parses" else 0.5), name
 
 
 def test_wrong_answers_lose():
