@@ -23,6 +23,8 @@ def start_and_end_early(commands, words: tuple[str, ...], after_trials: int, how
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        # Whoever runs the tests in the background of a script has them ignore Ctrl-C, and children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     seen, limit = 0, time.monotonic() + 60
     assert process.stdout is not None
