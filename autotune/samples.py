@@ -128,19 +128,3 @@ class UnitResult:
             for request in run["requests"]:
                 del request["gaps"]
         return plain
-
-
-def unit_from_json(plain: Mapping[str, Any]) -> UnitResult:
-    """The inverse of `UnitResult.to_json`, without the gaps."""
-    runs = {name: _run_from_json(run) for name, run in plain["runs"].items()}
-    divergences = tuple(Divergence(**entry) for entry in plain["divergences"])
-    return UnitResult(
-        plain["unit"], plain["repeat"], tuple(plain["order"]), runs, divergences, plain.get("discarded", 0)
-    )
-
-
-def _run_from_json(run: Mapping[str, Any]) -> ArmRun:
-    counts = run["counters"].items()
-    counters: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in counts}
-    requests = tuple(RequestSample(**request) for request in run["requests"])
-    return ArmRun(run["arm"], run["wall"], requests, Counters(**counters))

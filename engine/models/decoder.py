@@ -66,10 +66,6 @@ class Decoder:
         self._planner = Planner(max_model_len, config.windows, dtype, device)
         self._device = device
 
-    @property
-    def device(self) -> torch.device:
-        return self._device
-
     def forward(
         self,
         token_ids: Sequence[int],

@@ -22,9 +22,6 @@ class Weights:
         self._handles: dict[Path, safe_open] = {}
         self._left = set(self._files)
 
-    def __contains__(self, name: str) -> bool:
-        return name in self._files
-
     def take(self, name: str, shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
         """The tensor `name`, checked against `shape`, converted and moved."""
         if name not in self._files:
