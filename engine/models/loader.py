@@ -1,38 +1,58 @@
 """Weights of a Hugging Face folder: every tensor is taken exactly once, and none may be missing or left over."""
 
-import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from engine.errors import ConfigError
+from engine.models.tensor_files import INDEX, TensorFile, open_shards, open_tensor_file
 
+STANDARD = ("model.safetensors.index.json", "model.safetensors", "pytorch_model.bin.index.json", "pytorch_model.bin")
 # Buffers that old exports carry and that every reader recomputes.
 _RECOMPUTED = ("rotary_emb.inv_freq",)
 
 
 class Weights:
-    """The tensors of a folder by name. `take` hands one out; `finish` refuses what nobody took."""
+    """The tensors of a folder by name. `take` hands one out; `finish` refuses what nobody took.
 
-    def __init__(self, folder: Path):
+    The first of `files` that exists is read; a name that ends in .index.json stands for the shards it lists. A name
+    that begins with one of `strip` is known without that prefix.
+    """
+
+    def __init__(self, folder: Path, files: Sequence[str] = STANDARD, strip: Sequence[str] = ()):
         self.folder = folder
-        self._files = _tensor_files(folder)
-        self._handles: dict[Path, safe_open] = {}
-        self._left = set(self._files)
+        self._homes: dict[str, tuple[TensorFile, str]] = {}  # file and name in the file, by the name it is known by
+        for file, opened in _open_first(folder, files).items():
+            for stored in opened.names():
+                self._register(_without_prefix(stored, strip), stored, file, opened)
+        self._left = set(self._homes)
+
+    def names(self) -> list[str]:
+        """All names, in alphabetical order."""
+        return sorted(self._homes)
+
+    def has(self, name: str) -> bool:
+        """For optional tensors: whether `take` would find it."""
+        return name in self._homes
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """The shape of a tensor, read without reading its data."""
+        opened, stored = self._home(name)
+        return opened.shape(stored)
 
     def take(self, name: str, shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
         """The tensor `name`, checked against `shape`, converted and moved."""
-        if name not in self._files:
+        opened, stored = self._home(name)
+        found = opened.shape(stored)
+        if found != tuple(shape):
             raise ConfigError(
-                f"tensor {name} is missing in {self.folder}: the architecture in its config.json needs it"
+                f"tensor {stored} in {self.folder} has shape {found}: config.json asks for {tuple(shape)}"
             )
-        tensor = self._open(self._files[name]).get_tensor(name)
-        if tuple(tensor.shape) != shape:
-            raise ConfigError(
-                f"tensor {name} in {self.folder} has shape {tuple(tensor.shape)}: config.json asks for {shape}"
-            )
+        tensor = opened.read(stored)
+        if tensor.is_floating_point() != dtype.is_floating_point:
+            raise ConfigError(f"tensor {stored} in {self.folder} is {tensor.dtype}, which cannot stand for {dtype}")
         self._left.discard(name)
         return tensor.to(device=device, dtype=dtype)
 
@@ -43,24 +63,32 @@ class Weights:
             shown = ", ".join(left[:3]) + (f" and {len(left) - 3} more" if len(left) > 3 else "")
             raise ConfigError(f"{self.folder} holds tensors that its architecture has no place for: {shown}")
 
-    def _open(self, path: Path) -> safe_open:
-        if path not in self._handles:
-            self._handles[path] = open_safetensors(path)
-        return self._handles[path]
+    def _home(self, name: str) -> tuple[TensorFile, str]:
+        if name not in self._homes:
+            raise ConfigError(
+                f"tensor {name} is missing in {self.folder}: the architecture in its config.json needs it"
+            )
+        return self._homes[name]
+
+    def _register(self, name: str, stored: str, file: Path, opened: TensorFile) -> None:
+        if name in self._homes:
+            other = self._homes[name][1]
+            what = f"tensor {name} twice" if other == stored else f"both {other} and {stored}, which are one tensor"
+            raise ConfigError(f"{self.folder} holds {what} (the second in {file.name}): each must be there once")
+        self._homes[name] = opened, stored
 
 
-def open_safetensors(path: Path) -> safe_open:
-    try:
-        return safe_open(path, framework="pt")
-    except (SafetensorError, OSError) as error:
-        raise ConfigError(f"{path} cannot be read as safetensors ({error}): the file is truncated or not one") from None
+def _open_first(folder: Path, files: Sequence[str]) -> dict[Path, TensorFile]:
+    """The first of `files` that the folder has, or the shards that it lists."""
+    for file in files:
+        path = folder / file
+        if path.is_file():
+            return open_shards(path) if file.endswith(INDEX) else {path: open_tensor_file(path)}
+    raise ConfigError(f"{folder} holds no weights: expected one of {', '.join(files)}")
 
 
-def _tensor_files(folder: Path) -> dict[str, Path]:
-    index = folder / "model.safetensors.index.json"
-    if index.exists():
-        return {name: folder / file for name, file in json.loads(index.read_text())["weight_map"].items()}
-    single = folder / "model.safetensors"
-    if not single.exists():
-        raise ConfigError(f"{folder} holds no weights: expected model.safetensors or model.safetensors.index.json")
-    return dict.fromkeys(open_safetensors(single).keys(), single)
+def _without_prefix(name: str, prefixes: Sequence[str]) -> str:
+    for prefix in prefixes:
+        if name.startswith(prefix):
+            return name.removeprefix(prefix)
+    return name
