@@ -106,15 +106,15 @@ def step_cost(engine: Engine, rounds: int, context: int) -> dict[int, float]:
 def one_layer_share(engine: Engine, rounds: int, context: int) -> float:
     """A pass of one layer with the output head, as a draft network would need it, relative to the whole target."""
     decoder, cache = engine._target.decoder, engine._cache
-    layers = decoder.layers
+    layers = decoder.stack.layers
 
     def run(count: int) -> Callable[[], None]:
         def passes() -> None:
-            decoder.layers = layers[:count]
+            decoder.stack.layers = layers[:count]
             with torch.inference_mode():
                 for _ in range(20):
                     decoder.forward([5], [Span(0, context, 1)], [], cache)
-            decoder.layers = layers
+            decoder.stack.layers = layers
 
         return passes
 
@@ -125,7 +125,7 @@ def one_layer_share(engine: Engine, rounds: int, context: int) -> float:
 def share_outside_products(engine: Engine, rounds: int, context: int) -> float:
     """1 - (time of a step's matrix products alone) / (time of the step), one row."""
     decoder, cache = engine._target.decoder, engine._cache
-    layers = decoder.layers
+    layers = decoder.stack.layers
     width, inner = decoder.config.hidden_size, decoder.config.intermediate_size
     heads = decoder.config.num_heads * decoder.config.head_dim
     x, a, h = torch.randn(1, width), torch.randn(1, heads), torch.randn(1, inner)

@@ -10,8 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from engine import probes, sampler
-from engine.draft import Draft, Verification
+from engine import noise, probes, sampler
+from engine.draft import Draft, Seen, Verification
+from engine.drafting.host import Host
 from engine.errors import ConfigError, EngineError
 from engine.loading import Target, describe, load_target
 from engine.logprobs import token_logprobs
@@ -57,6 +58,7 @@ class Engine:
         self._scheduler = Scheduler(self._cache, max_batched)
         self._stops = StopChecker(target.config.eos_token_ids, lambda: text.backend)
         self._ids = itertools.count()
+        self._host = Host(target, max_num_seqs)
         self.configure_speculation(speculative_config)
 
     @classmethod
@@ -93,7 +95,7 @@ class Engine:
                 f"num_speculative_tokens={config.num_speculative_tokens} is above max_model_len - 1 = {most}"
             )
         self.speculative_config = config
-        self._proposer = find_proposer(config.method or "none")(config, self.max_model_len)
+        self._proposer = find_proposer(config.method or "none")(config, self._host)
         self._reset_counters()
 
     @property
@@ -156,8 +158,11 @@ class Engine:
         draft = draft.with_empty(len(rows.ready))
         verification = self._verify(batch.decoding + rows.ready, draft, output.logits)
         t4 = clock()
-        finished = self._commit(batch, rows.ready, draft, verification, output, t4)
-        self.timing.count_step(len(rows.token_ids), t2 - t1, t3 - t2, t4 - t3, clock() - t4 + t1 - t0)
+        finished = self._commit(batch, rows.ready, draft, verification, t4)
+        t5 = clock()
+        self._proposer.observe(_seen(batch, draft, verification), output)
+        t6 = clock()
+        self.timing.count_step(len(rows.token_ids), t2 - t1 + t6 - t5, t3 - t2, t4 - t3, t5 - t4 + t1 - t0)
         return finished
 
     def generate(
@@ -227,7 +232,8 @@ class Engine:
         processed = rows_to_process(sequences, draft)
         wants_raw = any(sequence.params.logprobs is not None for sequence in sequences)
         self._raw_logits = logits.clone() if processed and wants_raw else logits
-        return verify(draft, sampler.choose(logits, processed, self._target.config.eos_token_ids))
+        choices, sampled = sampler.choose(logits, processed, self._target.config.eos_token_ids)
+        return verify(draft, choices, sampled, _coins(sequences, draft) if draft.probs is not None else ())
 
     def _commit(
         self,
@@ -235,7 +241,6 @@ class Engine:
         ready: list[Sequence],
         draft: Draft,
         verification: Verification,
-        output: TargetOutput,
         now: float,
     ) -> list[RequestOutput]:
         """Extend the sequences by what was emitted, move their cache lengths, and end those that stopped."""
@@ -253,9 +258,6 @@ class Engine:
                 chosen, logits = sequence.tokens[-kept:], self._raw_logits[row : row + kept]
                 sequence.logprobs += token_logprobs(logits, chosen, sequence.params.logprobs)
             row += 1 + draft.counts[i]
-        self._proposer.observe(batch.decoding, verification, output)
-        if ready:
-            self._proposer.start(ready, output)
         return [self._finish(sequence, now) for sequence in sequences if sequence.finish_reason]
 
     def _finish(self, sequence: Sequence, now: float) -> RequestOutput:
@@ -272,3 +274,27 @@ class Engine:
     def _must_be_idle(self, what: str) -> None:
         if not self._scheduler.is_idle:
             raise EngineError(f"{what} needs an idle engine: {self.num_running} requests run, {self.num_waiting} wait")
+
+
+def _seen(batch: Batch, draft: Draft, verification: Verification) -> list[Seen]:
+    """The rows of the step that are final, of the sequences that go on."""
+    seen, row = [], 0
+    for sequence, drafted, accepted in zip(batch.decoding, draft.counts, verification.num_accepted, strict=False):
+        if not sequence.finish_reason:
+            count = 1 + accepted
+            seen.append(Seen(sequence, sequence.num_computed - count, range(row, row + count), False))
+        row += 1 + drafted
+    for sequence, count in batch.prefilling:
+        if not sequence.finish_reason:
+            seen.append(Seen(sequence, sequence.num_computed - count, range(row, row + count), True))
+        row += count
+    return seen
+
+
+def _coins(sequences: list[Sequence], draft: Draft) -> list[float]:
+    """A coin for every drafted token, keyed by its request's seed and its position."""
+    return [
+        noise.coin(sequence.seed, len(sequence.tokens) + j)
+        for sequence, count in zip(sequences, draft.counts, strict=True)
+        for j in range(count)
+    ]

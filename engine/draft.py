@@ -1,9 +1,13 @@
 """The types that travel through a step: what was drafted, and what the target made of it."""
 
-from collections.abc import Sequence
+from collections.abc import Sequence as Sequences
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, NamedTuple
 
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from engine.sequence import Sequence
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,9 +21,9 @@ class Draft:
     probs    [N, V] the distribution each node was sampled from; None says the drafts are one-hot
     """
 
-    tokens: Sequence[int]
-    counts: Sequence[int]
-    parents: Sequence[int] | None = None
+    tokens: Sequences[int]
+    counts: Sequences[int]
+    parents: Sequences[int] | None = None
     probs: Tensor | None = None
 
     @classmethod
@@ -27,7 +31,7 @@ class Draft:
         return cls([], [0] * num_sequences)
 
     @classmethod
-    def chains(cls, chains: Sequence[Sequence[int]]) -> "Draft":
+    def chains(cls, chains: Sequences[Sequences[int]]) -> "Draft":
         return cls([token for chain in chains for token in chain], [len(chain) for chain in chains])
 
     def with_empty(self, num_sequences: int) -> "Draft":
@@ -37,6 +41,18 @@ class Draft:
     @property
     def is_chain(self) -> bool:
         return self.parents is None
+
+
+class Seen(NamedTuple):
+    """What a step made final of one sequence: `rows[j]` of the step holds the target's state after position start + j.
+
+    The token at position start + len(rows), the next one, is already in sequence.tokens: sampled, or of the prompt.
+    """
+
+    sequence: "Sequence"
+    start: int
+    rows: range
+    is_prompt: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch
 class Target:
     """A loaded target model and what was chosen for it."""
 
+    folder: Path
     decoder: Decoder
     config: DecoderConfig
     max_model_len: int
@@ -45,7 +46,7 @@ def load_target(folder: Path, max_model_len: int | None, dtype: str, device: str
     weights = load_weights(folder, config, kind, place)
     product, count = _choose(config, weights, length, threads)
     torch.set_num_threads(count)
-    return Target(Decoder(config, weights, length, product), config, length, kind, place, count)
+    return Target(folder, Decoder(config, weights, length, product), config, length, kind, place, count)
 
 
 def resolve_device(device: str) -> torch.device:

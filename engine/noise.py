@@ -11,11 +11,17 @@ from torch import Tensor
 _MASK = (1 << 64) - 1
 _WEYL = 0x9E3779B97F4A7C15
 _MIX = (0xBF58476D1CE4E5B9, 0x94D049BB133111EB)
+TARGET, DRAFT, COIN = range(3)  # independent streams: the target's choice, a draft's sample, the coin that accepts it
 
 
-def key(seed: int, position: int) -> int:
+def key(seed: int, position: int, stream: int = TARGET) -> int:
     """A 64-bit key for the token at `position` of a request with this seed."""
-    return _mix((_mix(seed & _MASK) + (position + 1) * _WEYL) & _MASK)
+    return _mix((_mix((seed + stream * _MIX[0]) & _MASK) + (position + 1) * _WEYL) & _MASK)
+
+
+def coin(seed: int, position: int) -> float:
+    """A uniform number in (0, 1) that decides whether the draft at `position` is accepted."""
+    return ((_mix(key(seed, position, COIN)) >> 11) + 0.5) * 2.0**-53
 
 
 def gumbel(keys: list[int], vocab_size: int, device: torch.device) -> Tensor:

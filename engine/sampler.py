@@ -27,30 +27,46 @@ class Row(NamedTuple):
         return len(self.sequence.tokens) + len(self.drafted)
 
 
-def choose(logits: Tensor, rows: Sequences[Row], eos_token_ids: Sequences[int]) -> list[int]:
+class Sampled(NamedTuple):
+    """The rows of a step that are sampled: log-probabilities [n, V] up to a constant, and the noise [n, V]; float64."""
+
+    at: dict[int, int]  # a row's place in the step -> its place here
+    filtered: Tensor
+    noise: Tensor
+
+
+def choose(logits: Tensor, rows: Sequences[Row], eos_token_ids: Sequences[int]) -> tuple[list[int], Sampled | None]:
     """logits [R, V] (changed in place) -> R token ids. `rows` lists those whose request changes its logits."""
-    if rows:
-        apply(logits, rows, eos_token_ids)
-    return logits.argmax(-1).tolist()
+    sampled = apply(logits, rows, eos_token_ids) if rows else None
+    return logits.argmax(-1).tolist(), sampled
 
 
-def apply(logits: Tensor, rows: Sequences[Row], eos_token_ids: Sequences[int]) -> None:
+def apply(logits: Tensor, rows: Sequences[Row], eos_token_ids: Sequences[int]) -> Sampled | None:
     """Turn the logits of these rows into scores whose argmax is the chosen token, in place."""
     for row in rows:
         _adjust(logits[row.place], row, eos_token_ids)
-    sampled = [row for row in rows if not row.sequence.params.is_greedy]
-    if sampled:
-        index = torch.tensor([row.place for row in sampled], device=logits.device)
-        logits[index] = _sampling_scores(logits[index].double(), sampled).to(logits.dtype)
+    drawn = [row for row in rows if not row.sequence.params.is_greedy]
+    if not drawn:
+        return None
+    index = torch.tensor([row.place for row in drawn], device=logits.device)
+    kept = filtered(logits[index].double(), [row.sequence.params for row in drawn])
+    keys = [noise.key(row.sequence.seed, row.position) for row in drawn]
+    sampled = Sampled(
+        {row.place: i for i, row in enumerate(drawn)}, kept, noise.gumbel(keys, logits.shape[1], logits.device)
+    )
+    logits[index] = (kept + sampled.noise).to(logits.dtype)
+    return sampled
 
 
-def _sampling_scores(logits: Tensor, rows: Sequences[Row]) -> Tensor:
-    """[R, V] float64: log-probabilities after the filters plus noise; filtered tokens at -inf."""
-    params = [row.sequence.params for row in rows]
-    logits = logits / torch.tensor([p.temperature for p in params], dtype=torch.float64, device=logits.device)[:, None]
-    logits = _filter(logits, params)
-    keys = [noise.key(row.sequence.seed, row.position) for row in rows]
-    return logits + noise.gumbel(keys, logits.shape[1], logits.device)
+def filtered(logits: Tensor, params: Sequences[SamplingParams]) -> Tensor:
+    """logits [n, V] float64 of sampling requests -> divided by temperature; what min_p, top_k, top_p drop at -inf."""
+    logits = logits / _column([p.temperature for p in params], logits)
+    if any(p.min_p > 0 for p in params):
+        floor = logits.max(-1, keepdim=True).values + _column([p.min_p for p in params], logits).log()
+        logits = logits.masked_fill(logits < floor, float("-inf"))
+    if any(p.top_k > 0 or p.top_p < 1 for p in params):
+        logits = _top_k_top_p(logits, params)
+    return logits
 
 
 def _adjust(logits: Tensor, row: Row, eos_token_ids: Sequences[int]) -> None:
@@ -75,15 +91,6 @@ def _penalise(logits: Tensor, params: SamplingParams, sequence: Sequence, drafte
     scaled = torch.where(logits > 0, logits / factor, logits * factor)
     logits.copy_(torch.where(repeated, scaled, logits))
     logits.sub_(params.frequency_penalty * counts).sub_(params.presence_penalty * seen)
-
-
-def _filter(logits: Tensor, params: Sequences[SamplingParams]) -> Tensor:
-    if any(p.min_p > 0 for p in params):
-        floor = logits.max(-1, keepdim=True).values + _column([p.min_p for p in params], logits).log()
-        logits = logits.masked_fill(logits < floor, float("-inf"))
-    if any(p.top_k > 0 or p.top_p < 1 for p in params):
-        logits = _top_k_top_p(logits, params)
-    return logits
 
 
 def _top_k_top_p(logits: Tensor, params: Sequences[SamplingParams]) -> Tensor:

@@ -15,10 +15,15 @@ from engine.models.linear import Product, build_linear
 from engine.models.loader import Weights
 from engine.models.rope import inverse_frequencies, rotations
 
+FINAL = -1  # the tap after the final norm
+
 
 @dataclass(frozen=True, slots=True)
 class TargetOutput:
-    """logits [selected rows, V]; taps: hidden states [rows, H] after b layers, by b (b = layers: after the norm)."""
+    """logits [selected rows, V]; taps: hidden states [rows, H] by boundary.
+
+    Boundary b is the residual stream after b layers, before the norm of what comes next; FINAL is after the final norm.
+    """
 
     logits: Tensor
     taps: dict[int, Tensor]
@@ -51,24 +56,72 @@ def load_weights(folder: Path, config: DecoderConfig, dtype: torch.dtype, device
     return DecoderWeights(embeddings, layers, norm, head)
 
 
+class Stack:
+    """Decoder layers and what their steps share: rotation table and attention plan. Draft networks use it too."""
+
+    def __init__(
+        self,
+        config: DecoderConfig,
+        weights: Sequence[LayerWeights],
+        max_model_len: int,
+        dtype: torch.dtype,
+        device: torch.device,
+        product: Product,
+    ):
+        self.config = config
+        self.layers = [Layer(layer, config, i, product) for i, layer in enumerate(weights)]
+        self._table = rotations(*inverse_frequencies(config.raw, config.head_dim), max_model_len).to(device)
+        self._planner = Planner(max_model_len, config.windows, dtype, device)
+        self._device = device
+
+    def run(
+        self, x: Tensor, step: StepInput, cache: KVCache, taps: Sequence[int] = ()
+    ) -> tuple[Tensor, dict[int, Tensor]]:
+        """x [rows, H], changed in place -> the residual stream after all layers, and what was tapped on the way."""
+        kept = {0: x.clone()} if 0 in taps else {}
+        for layer in self.layers:
+            x = layer(x, step, cache)
+            if layer.index + 1 in taps:
+                kept[layer.index + 1] = x.clone()
+        return x, kept
+
+    def step_input(self, short: Sequence[Span], long: Sequence[Span], cache: KVCache) -> StepInput:
+        """`short` spans first (ordered by slot), then `long` ones; places and rotations of their rows."""
+        positions: list[int] = []
+        places: list[int] = []
+        for slot, start, count in (*short, *long):
+            positions += range(start, start + count)
+            places += range(slot * cache.max_model_len + start, slot * cache.max_model_len + start + count)
+        groups = self._planner.groups(short, long)
+        return StepInput(self.tensor(places), self._rotation(self.tensor(positions)), groups)
+
+    def tensor(self, values: Sequence[int]) -> Tensor:
+        """Indices on this stack's device."""
+        return torch.tensor(values, dtype=torch.int64, device=self._device)
+
+    def _rotation(self, positions: Tensor) -> Tensor:
+        config = self.config
+        rotated, total = config.num_heads + config.num_kv_heads, config.num_heads + 2 * config.num_kv_heads
+        out = torch.ones(len(positions), total, config.head_dim // 2, dtype=torch.complex64, device=self._device)
+        out[:, :rotated] = self._table.index_select(0, positions)[:, None]
+        return out
+
+
 class Decoder:
-    """Rows in, logits out. Owns the weights and the rotation table; the cache is given to every call."""
+    """Rows in, logits out. Owns the weights; the cache is given to every call."""
 
     def __init__(self, config: DecoderConfig, weights: DecoderWeights, max_model_len: int, product: Product):
         self.config = config
         self.product = product
         self.embeddings = weights.embeddings
-        self.layers = [Layer(layer, config, i, product) for i, layer in enumerate(weights.layers)]
+        device, dtype = weights.embeddings.device, weights.embeddings.dtype
+        self.stack = Stack(config, weights.layers, max_model_len, dtype, device, product)
         self.norm = build_norm(weights.final_norm, config.rms_norm_eps)
         self.head = build_linear(weights.head, None, product)
-        device, dtype = weights.embeddings.device, weights.embeddings.dtype
-        self._table = rotations(*inverse_frequencies(config.raw, config.head_dim), max_model_len).to(device)
-        self._planner = Planner(max_model_len, config.windows, dtype, device)
-        self._device = device
 
     def forward(
         self,
-        token_ids: Sequence[int],
+        token_ids: Sequence[int] | Tensor,
         short: Sequence[Span],
         long: Sequence[Span],
         cache: KVCache,
@@ -79,34 +132,11 @@ class Decoder:
 
         logits_rows selects the rows that get logits; None is all of them.
         """
-        step = self.step_input(short, long, cache)
-        x = self.embeddings.index_select(0, self._tensor(token_ids))
-        kept = {0: x.clone()} if 0 in taps else {}
-        for layer in self.layers:
-            x = layer(x, step, cache)
-            if layer.index + 1 in taps and layer.index + 1 < len(self.layers):
-                kept[layer.index + 1] = x.clone()
+        stack = self.stack
+        ids = token_ids if isinstance(token_ids, Tensor) else stack.tensor(token_ids)
+        x, kept = stack.run(self.embeddings.index_select(0, ids), stack.step_input(short, long, cache), cache, taps)
         x = self.norm(x)
-        if len(self.layers) in taps:
-            kept[len(self.layers)] = x
-        selected = x if logits_rows is None else x.index_select(0, self._tensor(logits_rows))
+        if FINAL in taps:
+            kept[FINAL] = x
+        selected = x if logits_rows is None else x.index_select(0, stack.tensor(logits_rows))
         return TargetOutput(self.head(selected).float(), kept)
-
-    def step_input(self, short: Sequence[Span], long: Sequence[Span], cache: KVCache) -> StepInput:
-        positions: list[int] = []
-        places: list[int] = []
-        for slot, start, count in (*short, *long):
-            positions += range(start, start + count)
-            places += range(slot * cache.max_model_len + start, slot * cache.max_model_len + start + count)
-        groups = self._planner.groups(short, long)
-        return StepInput(self._tensor(places), self._rotation(self._tensor(positions)), groups)
-
-    def _rotation(self, positions: Tensor) -> Tensor:
-        config = self.config
-        rotated, total = config.num_heads + config.num_kv_heads, config.num_heads + 2 * config.num_kv_heads
-        out = torch.ones(len(positions), total, config.head_dim // 2, dtype=torch.complex64, device=self._device)
-        out[:, :rotated] = self._table.index_select(0, positions)[:, None]
-        return out
-
-    def _tensor(self, values: Sequence[int]) -> Tensor:
-        return torch.tensor(values, dtype=torch.int64, device=self._device)

@@ -35,7 +35,7 @@ class StepInput:
 class LayerWeights:
     """Fused tensors of a layer. `qkv` rows are queries, keys (pairs interleaved for RoPE), values."""
 
-    input_norm: Tensor
+    input_norm: Tensor | None  # None: the attention takes its input as it comes
     post_norm: Tensor
     qkv: Tensor
     qkv_bias: Tensor | None
@@ -53,9 +53,19 @@ class LayerWeights:
 
 
 def load_layer(
-    weights: Weights, prefix: str, config: DecoderConfig, dtype: torch.dtype, device: torch.device
+    weights: Weights,
+    prefix: str,
+    config: DecoderConfig,
+    dtype: torch.dtype,
+    device: torch.device,
+    *,
+    input_norm: bool = True,
+    attention_input: int | None = None,
 ) -> LayerWeights:
-    """Take and fuse the tensors of the layer whose names begin with `prefix`, e.g. "model.layers.0."."""
+    """Take and fuse the tensors of the layer whose names begin with `prefix`, e.g. "model.layers.0.".
+
+    Draft layers differ: one without input_norm, one whose queries, keys and values take `attention_input` columns.
+    """
     hidden, inner, dim = config.hidden_size, config.intermediate_size, config.head_dim
     q_rows, kv_rows = config.num_heads * dim, config.num_kv_heads * dim
 
@@ -73,9 +83,9 @@ def load_layer(
 
     gate_up, inners = ("mlp.gate_proj.", "mlp.up_proj."), (inner, inner)
     return LayerWeights(
-        input_norm=take("input_layernorm.weight", hidden),
+        input_norm=take("input_layernorm.weight", hidden) if input_norm else None,
         post_norm=take("post_attention_layernorm.weight", hidden),
-        qkv=fuse_qkv("weight", hidden),
+        qkv=fuse_qkv("weight", attention_input or hidden),
         qkv_bias=fuse_qkv("bias") if config.qkv_bias else None,
         o=take("self_attn.o_proj.weight", hidden, q_rows),
         o_bias=take("self_attn.o_proj.bias", hidden) if config.o_bias else None,
@@ -102,7 +112,9 @@ class Layer:
         self._dim = config.head_dim
         self._q_width = config.num_heads * config.head_dim
         self._inner = config.intermediate_size
-        self._input_norm = build_norm(weights.input_norm, config.rms_norm_eps)
+        self._input_norm = (
+            _as_it_is if weights.input_norm is None else build_norm(weights.input_norm, config.rms_norm_eps)
+        )
         self._post_norm = build_norm(weights.post_norm, config.rms_norm_eps)
         self._qk_norm, self._eps = weights.qk_norm, config.rms_norm_eps
         self._qkv: Linear = build_linear(weights.qkv, weights.qkv_bias, product)
@@ -111,19 +123,31 @@ class Layer:
         self._down: Linear = build_linear(weights.down, weights.down_bias, product)
 
     def __call__(self, x: Tensor, step: StepInput, cache: KVCache) -> Tensor:
-        qkv = self._qkv(self._input_norm(x))
+        x.add_(self.attention(self._input_norm(x), step, cache))
+        return x.add_(self.feed_forward(x))
+
+    def attention(self, normed: Tensor, step: StepInput, cache: KVCache) -> Tensor:
+        """normed [rows, columns of qkv] -> [rows, hidden]; writes the rows' keys and values into the cache."""
+        qkv = self._qkv(normed)
         if self._qk_norm is not None:
             self._normalise_heads(qkv, self._qk_norm)
         qkv = _rotate(qkv, step.rotation)
         cache.layers[self.index].index_copy_(0, step.places, qkv[:, self._q_width :])
         query = qkv[:, : self._q_width]
-        x.add_(self._o(attend(query, cache, self.index, step.groups, self.window, self._dim)))
+        return self._o(attend(query, cache, self.index, step.groups, self.window, self._dim))
+
+    def feed_forward(self, x: Tensor) -> Tensor:
+        """x [rows, hidden] -> mlp(norm(x)), without the residual."""
         inner = self._gate_up(self._post_norm(x))
-        return x.add_(self._down(silu(inner[:, : self._inner]).mul_(inner[:, self._inner :])))
+        return self._down(silu(inner[:, : self._inner]).mul_(inner[:, self._inner :]))
 
     def _normalise_heads(self, qkv: Tensor, weight: Tensor) -> None:
         heads = qkv.view(qkv.shape[0], -1, self._dim)[:, : weight.shape[0]]
         heads.copy_(rms_norm(heads, (self._dim,), None, self._eps) * weight)
+
+
+def _as_it_is(x: Tensor) -> Tensor:
+    return x
 
 
 def build_norm(weight: Tensor, eps: float) -> Norm:

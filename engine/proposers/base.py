@@ -3,7 +3,8 @@
 from collections.abc import Sequence as Sequences
 from typing import TYPE_CHECKING, ClassVar
 
-from engine.draft import Draft, Verification
+from engine.draft import Draft, Seen
+from engine.drafting.host import Host
 from engine.sequence import Sequence
 from engine.speculative_config import MAX_SPEC_LEN, SpeculativeConfig, check_count
 
@@ -15,11 +16,12 @@ class Proposer:
     """Drafts tokens for decoding sequences. Subclasses override `propose` and what they need of the rest."""
 
     knobs: ClassVar[tuple[str, ...]] = ()  # fields of SpeculativeConfig that this method reads, beside the common ones
-    taps: tuple[int, ...] = ()  # layer boundaries whose hidden states it needs
+    taps: tuple[int, ...] = ()  # boundaries of the target whose hidden states it needs (TargetOutput)
 
-    def __init__(self, config: SpeculativeConfig, max_model_len: int):
+    def __init__(self, config: SpeculativeConfig, host: Host):
         self.config = config
-        self.max_model_len = max_model_len
+        self.host = host
+        self.max_model_len = host.target.max_model_len
 
     @classmethod
     def fill_defaults(cls, config: SpeculativeConfig) -> SpeculativeConfig:
@@ -27,15 +29,15 @@ class Proposer:
         check_count("num_speculative_tokens", config.num_speculative_tokens, 1, MAX_SPEC_LEN, required=True)
         return config
 
-    def start(self, sequences: Sequences[Sequence], output: "TargetOutput") -> None:
-        """Sequences whose prompt was just computed and whose first token was sampled."""
-
     def propose(self, sequences: Sequences[Sequence], limits: Sequences[int]) -> Draft:
         """Draft at most limits[i] tokens for sequences[i]; a limit of 0 asks for no draft."""
         raise NotImplementedError
 
-    def observe(self, sequences: Sequences[Sequence], verification: Verification, output: "TargetOutput") -> None:
-        """The sequences after their tokens were extended; called in every step, drafted or not."""
+    def observe(self, seen: Sequences[Seen], output: "TargetOutput") -> None:
+        """What a step made final of the unfinished sequences: first those decoding, by slot, then prompt chunks.
+
+        Called in every step, drafted or not, so that a draft's own cache has no holes.
+        """
 
     def stop(self, sequence: Sequence) -> None:
         """A sequence has finished or was aborted."""

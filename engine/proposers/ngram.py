@@ -9,6 +9,7 @@ from collections.abc import Sequence as Sequences
 from dataclasses import replace
 
 from engine.draft import Draft
+from engine.drafting.host import Host
 from engine.errors import ConfigError
 from engine.proposers.base import Proposer
 from engine.sequence import Sequence
@@ -49,8 +50,8 @@ class NgramIndex:
 class NgramProposer(Proposer):
     knobs = ("prompt_lookup_min", "prompt_lookup_max")
 
-    def __init__(self, config: SpeculativeConfig, max_model_len: int):
-        super().__init__(config, max_model_len)
+    def __init__(self, config: SpeculativeConfig, host: Host):
+        super().__init__(config, host)
         self._indexes: dict[str, NgramIndex] = {}
 
     @classmethod

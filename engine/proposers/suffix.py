@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from engine.draft import Draft
+from engine.drafting.host import Host
 from engine.errors import ConfigError
 from engine.proposers.base import Proposer
 from engine.sequence import Sequence
@@ -92,8 +93,8 @@ class SuffixCache:
 class SuffixProposer(Proposer):
     knobs = tuple(DEFAULTS)
 
-    def __init__(self, config: SpeculativeConfig, max_model_len: int):
-        super().__init__(config, max_model_len)
+    def __init__(self, config: SpeculativeConfig, host: Host):
+        super().__init__(config, host)
         self.reset()
 
     @classmethod

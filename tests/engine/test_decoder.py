@@ -8,7 +8,7 @@ import torch
 from engine.errors import ConfigError
 from engine.models.attention import Span
 from engine.models.config import read_config
-from engine.models.decoder import Decoder, load_weights
+from engine.models.decoder import FINAL, Decoder, load_weights
 from engine.models.kv_cache import KVCache
 from tests.engine.conftest import save_model
 
@@ -77,10 +77,12 @@ def test_taps_are_the_hidden_states_at_layer_boundaries(tmp_path):
     ids = list(range(3, 23))
     with torch.inference_mode():
         decoder, cache = build(tmp_path)
-        taps = decoder.forward(ids, [], [Span(0, 0, 20)], cache, taps=(0, 1, 2, 3)).taps
+        taps = decoder.forward(ids, [], [Span(0, 0, 20)], cache, taps=(0, 1, 2, 3, FINAL)).taps
         expected = model(torch.tensor([ids]), output_hidden_states=True).hidden_states
-    for boundary, hidden in taps.items():
-        assert relative_error(hidden, expected[boundary][0]) < 1e-4
+        assert relative_error(model.model.norm(taps[3]), expected[3][0]) < 1e-4
+    assert taps.keys() == {0, 1, 2, 3, FINAL}
+    for boundary in (0, 1, 2, FINAL):
+        assert relative_error(taps[boundary], expected[boundary][0]) < 1e-4
 
 
 def test_half_packed_product_is_the_fp32_product(tmp_path):

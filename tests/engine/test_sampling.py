@@ -24,8 +24,7 @@ def scores(logits, made, drafted=()):
     sampler._adjust(out[0], sampler.Row(0, made, drafted), [3])
     if made.params.is_greedy:
         return out[0]
-    scaled = out.double() / made.params.temperature
-    return sampler._filter(scaled, [made.params])[0]
+    return sampler.filtered(out.double(), [made.params])[0]
 
 
 def kept(values):

@@ -1,0 +1,1 @@
+"""What drafting methods share: their view of the engine, how draft tokens are picked, and the draft loop."""

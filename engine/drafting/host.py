@@ -1,0 +1,32 @@
+"""What a proposer may use of the engine it drafts for."""
+
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from torch import Tensor
+
+from engine.loading import Target
+from engine.models.linear import Product, can_pack_half
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Host:
+    """The target, the number of cache slots, and a shelf for what outlives a change of drafting parameters."""
+
+    target: Target
+    num_slots: int
+    _shelf: dict[Hashable, Any] = field(default_factory=dict)
+
+    def keep(self, key: Hashable, build: Callable[[], T]) -> T:
+        """`build()` the first time, the same object after: weights and caches are made once per engine."""
+        if key not in self._shelf:
+            self._shelf[key] = build()
+        return self._shelf[key]
+
+    def product_for(self, matrices: list[Tensor]) -> Product:
+        """The matrix product that the target was found quickest with, where it is exact for these weights too."""
+        wanted = self.target.decoder.product
+        return wanted if wanted == "torch" or can_pack_half(matrices) else "torch"
