@@ -13,13 +13,14 @@ from torch import Tensor
 from engine import noise, probes, sampler
 from engine.draft import Draft, Seen, Verification
 from engine.drafting.host import Host
+from engine.drafting.kept import Proposers
 from engine.errors import ConfigError, EngineError
 from engine.loading import Target, describe, load_target
 from engine.logprobs import token_logprobs
 from engine.models.decoder import TargetOutput
 from engine.models.kv_cache import KVCache
 from engine.outputs import RequestOutput
-from engine.proposers import find_proposer, resolve
+from engine.proposers import resolve
 from engine.requests import check_params, check_prompt, new_sequence, params_for
 from engine.rows import Rows, build_rows, rows_to_process
 from engine.sampling_params import SamplingParams
@@ -58,7 +59,7 @@ class Engine:
         self._scheduler = Scheduler(self._cache, max_batched)
         self._stops = StopChecker(target.config.eos_token_ids, lambda: text.backend)
         self._ids = itertools.count()
-        self._host = Host(target, max_num_seqs)
+        self._proposers = Proposers(Host(target, max_num_seqs))
         self.configure_speculation(speculative_config)
 
     @classmethod
@@ -86,7 +87,10 @@ class Engine:
         return cls(target, Text(Path(model)), speculative_config, max_num_seqs, max_num_batched_tokens, seed)
 
     def configure_speculation(self, speculative_config: SpecConfigLike) -> None:
-        """Change how drafts are made, without reloading the target. Only while idle; statistics start anew."""
+        """Change how drafts are made, without reloading the target. Only while idle; statistics start anew.
+
+        What a method remembers of earlier requests is kept per config until `reset`.
+        """
         self._must_be_idle("configure_speculation")
         config = resolve(speculative_config)
         most = self.max_model_len - 1
@@ -95,7 +99,7 @@ class Engine:
                 f"num_speculative_tokens={config.num_speculative_tokens} is above max_model_len - 1 = {most}"
             )
         self.speculative_config = config
-        self._proposer = find_proposer(config.method or "none")(config, self._host)
+        self._proposer = self._proposers.use(config)
         self._reset_counters()
 
     @property
@@ -187,8 +191,18 @@ class Engine:
         """Clear what drafting carries from request to request, and the statistics. Only while idle."""
         self._must_be_idle("reset")
         self._scheduler.check_integrity()
-        self._proposer.reset()
+        self._proposers.reset(self._proposer)
         self._reset_counters()
+
+    @property
+    def remembers_requests(self) -> bool:
+        """Whether the method drafts for one request from what earlier ones were answered."""
+        return self._proposer.remembers_requests
+
+    def remember(self, responses: Sequences[Sequences[int]]) -> None:
+        """Let the method draft from `responses` as if they had just been served, in this order. Only while idle."""
+        self._must_be_idle("remember")
+        self._proposer.remember(responses)
 
     def warm_up(self, max_batch: int | None = None) -> None:
         """Run every (batch, rows) shape once that drafting can ask for, so that none is first met while timed."""

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from engine.draft import Draft, Seen
 from engine.drafting.host import Host
+from engine.errors import ConfigError
 from engine.sequence import Sequence
 from engine.speculative_config import MAX_SPEC_LEN, SpeculativeConfig, check_count
 
@@ -16,6 +17,8 @@ class Proposer:
     """Drafts tokens for decoding sequences. Subclasses override `propose` and what they need of the rest."""
 
     knobs: ClassVar[tuple[str, ...]] = ()  # fields of SpeculativeConfig that this method reads, beside the common ones
+    model_free: ClassVar[bool] = False  # the tokens of requests are all it needs: no weights, no hidden states
+    remembers_requests: ClassVar[bool] = False  # drafts for one request from the responses to earlier ones
     taps: tuple[int, ...] = ()  # boundaries of the target whose hidden states it needs (TargetOutput)
 
     def __init__(self, config: SpeculativeConfig, host: Host):
@@ -44,3 +47,9 @@ class Proposer:
 
     def reset(self) -> None:
         """Forget what is carried from one request to the next."""
+
+    def remember(self, responses: Sequences[Sequences[int]]) -> None:
+        """Take up `responses` as if their requests had been served; only a method that remembers requests can."""
+        raise ConfigError(
+            f"method {self.config.method} remembers nothing of earlier requests: its cache cannot be warm"
+        )

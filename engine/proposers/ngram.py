@@ -48,6 +48,7 @@ class NgramIndex:
 
 
 class NgramProposer(Proposer):
+    model_free = True
     knobs = ("prompt_lookup_min", "prompt_lookup_max")
 
     def __init__(self, config: SpeculativeConfig, host: Host):

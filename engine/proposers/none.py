@@ -10,6 +10,8 @@ from engine.speculative_config import SpeculativeConfig, check_count
 
 
 class NoProposer(Proposer):
+    model_free = True
+
     @classmethod
     def fill_defaults(cls, config: SpeculativeConfig) -> SpeculativeConfig:
         check_count("num_speculative_tokens", config.num_speculative_tokens, 0, 0)

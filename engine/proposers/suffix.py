@@ -58,6 +58,13 @@ class SuffixCache:
     def close(self, request_id: str) -> None:
         self._local.pop(request_id, None)
 
+    def remember(self, request_id: str, response: Sequences[int]) -> None:
+        """A whole response at once, as if its request had been served; nothing where no request is kept."""
+        if self._most:
+            text = self._keep(request_id)
+            for token in response:
+                self._shared.append(text, token)
+
     def _from_responses(self, pattern: list[int], limit: int) -> Path:
         best = EMPTY
         for m in range(1, len(pattern)):
@@ -78,11 +85,16 @@ class SuffixCache:
     def _open(self, request_id: str) -> tuple[SuffixTree, Text]:
         self._local[request_id] = SuffixTree(self._depth), Text()
         if self._most:
-            self._evict(request_id)
-            self._responses[request_id] = Text()
-            while len(self._responses) > self._most:
-                self._evict(next(iter(self._responses)))
+            self._keep(request_id)
         return self._local[request_id]
+
+    def _keep(self, request_id: str) -> Text:
+        """Room for a new response among the shared ones; the oldest goes where there are too many."""
+        self._evict(request_id)
+        text = self._responses[request_id] = Text()
+        while len(self._responses) > self._most:
+            self._evict(next(iter(self._responses)))
+        return text
 
     def _evict(self, request_id: str) -> None:
         response = self._responses.pop(request_id, None)
@@ -91,6 +103,8 @@ class SuffixCache:
 
 
 class SuffixProposer(Proposer):
+    model_free = True
+    remembers_requests = True
     knobs = tuple(DEFAULTS)
 
     def __init__(self, config: SpeculativeConfig, host: Host):
@@ -123,6 +137,14 @@ class SuffixProposer(Proposer):
     def reset(self) -> None:
         config = self.config
         self._cache = SuffixCache(*(getattr(config, name) for name in DEFAULTS))
+        self._remembered = 0
+
+    def remember(self, responses: Sequences[Sequences[int]]) -> None:
+        if not self.config.suffix_decoding_max_cached_requests:
+            raise ConfigError("suffix_decoding_max_cached_requests=0 keeps no response: its cache cannot be warm")
+        for response in responses:
+            self._cache.remember(f"remembered-{self._remembered}", response)
+            self._remembered += 1
 
 
 def _check_real(name: str, value: object, high: float) -> None:
