@@ -15,15 +15,17 @@ def build(
     source: str,
     *,
     split: str,
-    num_prompts: int,
+    num_prompts: int | None,
     seed: int = 0,
     max_tokens: int = 128,
     temperature: float = 0.0,
     name: str | None = None,
     **options: Any,
 ) -> list[Request]:
-    """`num_prompts` requests with different prompts; raises WorkloadError if the source has fewer for this split."""
-    check_count("num_prompts", num_prompts)
+    """`num_prompts` requests with different prompts; raises WorkloadError if the source has fewer for this split.
+
+    None asks for all that there are, which only a source that declares itself FINITE can tell.
+    """
     check_count("max_tokens", max_tokens)
     found = examples(source, split=split, num_prompts=num_prompts, seed=seed, **options)
     label = name or source
@@ -35,19 +37,26 @@ def build(
             {"temperature": temperature},
             tags={"workload": label, "task": source, **example.tags},
             reference=example.reference,
+            response=example.response,
         )
         for index, example in enumerate(found)
     ]
 
 
-def examples(source: str, *, split: str, num_prompts: int, seed: int = 0, **options: Any) -> list[Example]:
+def examples(source: str, *, split: str, num_prompts: int | None, seed: int = 0, **options: Any) -> list[Example]:
     """The examples behind `build`, with the answer keys that only scoring may see."""
     module = find(source)
     known = checked_options(source, module, options)
     if split not in module.SPLITS:
         raise WorkloadError(f"workload source {source} has no split {split!r}; allowed: {', '.join(module.SPLITS)}")
+    if num_prompts is not None:
+        check_count("num_prompts", num_prompts)
+    elif not getattr(module, "FINITE", False):
+        raise WorkloadError(f"num_prompts is null, but workload source {source} has no end; give a whole number")
     found = list(islice(distinct(module.examples(cast(Split, split), seed, known)), num_prompts))
-    if len(found) < num_prompts:
+    if not found:
+        raise WorkloadError(f"workload source {source} has no prompts for split {split}; give it more rows")
+    if num_prompts is not None and len(found) < num_prompts:
         raise WorkloadError(
             f"workload source {source} has {len(found)} prompts for split {split}, fewer than the {num_prompts} "
             f"asked for; lower num_prompts to at most {len(found)}"

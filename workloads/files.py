@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import random
 from pathlib import Path
 from typing import Any
@@ -49,14 +50,19 @@ def parsed(line: str, where: str) -> Row:
     return where, row
 
 
-def halves(found: list[Row], split: Split, seed: int) -> list[Row]:
-    """The rows of one of the two splits: which half a row is in depends on its position alone, its order on the seed.
+def halves(found: list[Row], split: Split, seed: int, search_share: float = 0.5) -> list[Row]:
+    """The rows of one of the two splits: which one a row is in depends on its position alone, its order on the seed.
 
     Rows with the same content would leak from one split into the other, so only the first of them counts.
     """
     once = list({json.dumps(row, sort_keys=True): (where, row) for where, row in reversed(found)}.values())[::-1]
     order = list(range(len(once)))
     random.Random("halves").shuffle(order)
-    half = order[0::2] if split == "search" else order[1::2]
+    searched = {
+        index
+        for place, index in enumerate(order)
+        if math.ceil((place + 1) * search_share) > math.ceil(place * search_share)
+    }
+    half = [index for index in order if (index in searched) == (split == "search")]
     random.Random(f"file/{seed}").shuffle(half)
     return [once[index] for index in half]

@@ -1,7 +1,8 @@
 """The sources: one file in `workloads/sources/` each, found by its name; nothing here lists them.
 
 A source module has `OPTIONS`, a dict from option name to default, `SPLITS`, the splits that it can serve, and
-`examples(split, seed, options) -> Iterator[Example]`, the same examples for the same arguments.
+`examples(split, seed, options) -> Iterator[Example]`, the same examples for the same arguments. A source
+whose examples come to an end says `FINITE = True`.
 """
 
 from __future__ import annotations

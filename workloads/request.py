@@ -17,20 +17,23 @@ class Message(NamedTuple):
     content: str
 
 
-Prompt = str | tuple[int, ...] | tuple[Message, ...]
+Text = str | tuple[int, ...]  # as it is, or the ids of its tokens
+Prompt = Text | tuple[Message, ...]
 
 
 @dataclass(frozen=True)
 class Example:
     """What a source produces: a prompt, and the answer where the source knows one.
 
-    `key` is the short string that a right answer must contain (for exact match), `tags` are facts for scoring.
+    `key` is the short string that a right answer must contain (for exact match), `tags` are facts for scoring,
+    `response` is what some model did answer, where that was recorded.
     """
 
     prompt: Prompt
     reference: str | None = None
     key: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
+    response: Text | None = None
 
 
 @dataclass(frozen=True)
@@ -47,3 +50,4 @@ class Request:
     arrival_time: float = 0.0
     tags: Mapping[str, str] = field(default_factory=dict)
     reference: str | None = None
+    response: Text | None = None

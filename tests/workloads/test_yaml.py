@@ -22,10 +22,14 @@ def test_it_builds(path, tmp_path):
     options = dict(config.options)
     if "path" in options:
         options["path"] = str(tmp_path / "rows.jsonl")
-        rows = [f'{{"turns": ["question {index}"], "category": "qa"}}' for index in range(2 * config.num_prompts)]
+        extra = '"category": "qa", "prompt": "question {0}", "response": "answer"'
+        rows = [
+            f'{{"turns": ["question {index}"], {extra.format(index)}}}'
+            for index in range(2 * (config.num_prompts or 3))
+        ]
         (tmp_path / "rows.jsonl").write_text("\n".join(rows))
     for split, number in (("search", config.num_prompts), ("confirm", config.num_confirm_prompts)):
         found = workloads.build(
             config.source, split=split, num_prompts=number, seed=config.seed, max_tokens=config.max_tokens, **options
         )
-        assert len(found) == number
+        assert len(found) == (number or 3)

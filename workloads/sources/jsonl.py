@@ -10,6 +10,7 @@ from workloads.files import halves, rows
 from workloads.request import Example, Message, Prompt, Split
 
 SPLITS = ("search", "confirm")
+FINITE = True
 OPTIONS: dict[str, Any] = {
     "path": None,
     "chat": True,

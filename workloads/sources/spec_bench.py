@@ -11,6 +11,7 @@ from workloads.request import Example, Split
 from workloads.sources.jsonl import prompt_of
 
 SPLITS = ("search", "confirm")
+FINITE = True
 OPTIONS: dict[str, Any] = {"path": None, "category": None}  # category: one of the file's, or null for all
 
 
