@@ -1,0 +1,120 @@
+"""Drive drafting methods along recorded responses. What the target chose is known, so there is no target, and no clock.
+
+The first token of a response comes from its prompt's pass, undrafted. Every step then drafts, accepts the longest
+prefix that equals the record, and emits one token more. A draft is not cut at the end of the record, where it is wasted.
+For one-hot drafts that is exactly what a target does, greedy or sampling: it accepts a draft that equals its choice.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from collections.abc import Sequence as Sequences
+from dataclasses import dataclass
+from typing import Any, cast
+
+from engine.drafting.host import Host
+from engine.drafting.kept import Proposers
+from engine.errors import ConfigError, EngineError
+from engine.loading import Target
+from engine.outputs import RequestMetrics
+from engine.proposers import available_methods, find_proposer, resolve
+from engine.sampling_params import SamplingParams
+from engine.sequence import Sequence
+from engine.speculative_config import SpeculativeConfig
+from engine.stats import SpecDecodingStats, StepTimings
+
+NO_LIMIT = 2**31
+
+
+@dataclass(frozen=True)
+class Unlimited:
+    """All that a model-free method may know of a target."""
+
+    max_model_len: int = NO_LIMIT
+
+
+@dataclass(slots=True)
+class Replayed:
+    """What drafting came to over one response."""
+
+    num_drafts: int = 0
+    num_draft_tokens: int = 0
+    num_accepted_tokens: int = 0
+
+
+class Replay:
+    """The part of an engine that needs no model. `rows[q]` counts the steps whose target pass had q rows."""
+
+    def __init__(self) -> None:
+        self._proposers = Proposers(Host(cast(Target, Unlimited()), num_slots=1))
+        self.configure_speculation(None)
+
+    def configure_speculation(self, speculative_config: SpeculativeConfig | Mapping[str, Any] | None) -> None:
+        """Change how drafts are made; counters start anew. A method that needs a model is a ConfigError."""
+        method = SpeculativeConfig.from_any(speculative_config).method
+        if method is not None:
+            refuse_with_model(method)
+        self.speculative_config = resolve(speculative_config)
+        refuse_with_model(self.speculative_config.method or "none")
+        self._proposer = self._proposers.use(self.speculative_config)
+        self._reset_counters()
+
+    @property
+    def remembers_requests(self) -> bool:
+        """Whether the method drafts for one request from what earlier ones were answered."""
+        return self._proposer.remembers_requests
+
+    def remember(self, responses: Sequences[Sequences[int]]) -> None:
+        """Let the method draft from `responses` as if they had just been served, in this order."""
+        self._proposer.remember(responses)
+
+    def reset(self) -> None:
+        """Clear what drafting carries from request to request, and the counters."""
+        self._proposers.reset(self._proposer)
+        self._reset_counters()
+
+    def serve(self, request_id: str, prompt: Sequences[int], response: Sequences[int]) -> Replayed:
+        """Replay one request; the counters of the engine go on."""
+        sequence, counted = _sequence(request_id, [*prompt, *response[:1]], len(prompt)), Replayed()
+        self.timing.count_output(len(response[:1]), decoding=False)
+        most, done = self.speculative_config.num_speculative_tokens or 0, 1
+        while done < len(response):
+            draft = self._proposer.propose([sequence], [most])
+            if not draft.is_chain:
+                raise EngineError("only chains can be replayed")
+            accepted = _common_prefix(draft.tokens, response, done)
+            if draft.tokens:
+                self.stats.observe_draft(len(draft.tokens), accepted)
+                counted.num_drafts += 1
+                counted.num_draft_tokens += len(draft.tokens)
+                counted.num_accepted_tokens += accepted
+            emitted = response[done : done + accepted + 1]
+            sequence.tokens += emitted
+            self.timing.num_steps += 1
+            self.timing.count_output(len(emitted), decoding=True)
+            self.rows[1 + len(draft.tokens)] += 1
+            done += len(emitted)
+        self._proposer.stop(sequence)
+        return counted
+
+    def _reset_counters(self) -> None:
+        self.stats = SpecDecodingStats(self.speculative_config.num_speculative_tokens or 0)
+        self.timing = StepTimings()
+        self.rows: Counter[int] = Counter()
+
+
+def refuse_with_model(method: str) -> None:
+    """ConfigError unless the tokens of requests are all that the method needs."""
+    if not find_proposer(method).model_free:
+        free = [name for name in available_methods() if find_proposer(name).model_free]
+        raise ConfigError(f"method {method} needs a model, which a replay has not: allowed are {', '.join(free)}")
+
+
+def _sequence(request_id: str, tokens: list[int], num_prompt_tokens: int) -> Sequence:
+    params = SamplingParams(temperature=0.0)
+    return Sequence(request_id, tokens, num_prompt_tokens, params, 0, NO_LIMIT, RequestMetrics(0.0), slot=0)
+
+
+def _common_prefix(draft: Sequences[int], response: Sequences[int], start: int) -> int:
+    """How many drafted tokens equal the record from `start` on."""
+    most = min(len(draft), len(response) - start)
+    return next((i for i in range(most) if draft[i] != response[start + i]), most)
