@@ -15,7 +15,7 @@ from engine.draft import Draft, Seen, Verification
 from engine.drafting.host import Host
 from engine.drafting.kept import Proposers
 from engine.errors import ConfigError, EngineError
-from engine.loading import Target, describe, load_target
+from engine.loading import Target, describe, load_target, target_facts
 from engine.logprobs import token_logprobs
 from engine.models.decoder import TargetOutput
 from engine.models.kv_cache import KVCache
@@ -82,7 +82,8 @@ class Engine:
         requests that bring none. Raises ConfigError for what the caller can mend, OutOfMemoryError where memory ends.
         """
         check_count("max_num_seqs", max_num_seqs, 1, 4096, required=True)
-        resolve(speculative_config)  # refuse a wrong one before the weights are read
+        facts = target_facts(Path(model), max_model_len, dtype, device)
+        resolve(speculative_config, facts)  # refuse a wrong one before the weights are read
         target = load_target(Path(model), max_model_len, dtype, device, num_threads)
         return cls(target, Text(Path(model)), speculative_config, max_num_seqs, max_num_batched_tokens, seed)
 
@@ -92,7 +93,7 @@ class Engine:
         What a method remembers of earlier requests is kept per config until `reset`.
         """
         self._must_be_idle("configure_speculation")
-        config = resolve(speculative_config)
+        config = resolve(speculative_config, self._target.facts)
         most = self.max_model_len - 1
         if config.num_speculative_tokens and config.num_speculative_tokens > most:
             raise ConfigError(

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from engine.draft_config import TargetFacts
 from engine.errors import ConfigError
 from engine.models.attention import Span
 from engine.models.config import DecoderConfig, read_config
@@ -33,12 +34,22 @@ class Target:
     device: torch.device
     num_threads: int
 
+    @property
+    def facts(self) -> TargetFacts:
+        return _facts(self.folder, self.config, self.max_model_len, self.dtype)
+
+
+def target_facts(folder: Path, max_model_len: int | None, dtype: str, device: str) -> TargetFacts:
+    """What a speculative config is checked against, before the weights are read."""
+    config = _config_of(folder)
+    return _facts(
+        folder, config, _resolve_length(max_model_len, config), resolve_dtype(dtype, config, resolve_device(device))
+    )
+
 
 def load_target(folder: Path, max_model_len: int | None, dtype: str, device: str, num_threads: int | str) -> Target:
     """Load the model in `folder`; a wrong wish is a ConfigError that says what is allowed."""
-    if not folder.is_dir():
-        raise ConfigError(f"model folder {folder} does not exist: give the path of a Hugging Face model folder")
-    config = read_config(folder)
+    config = _config_of(folder)
     place = resolve_device(device)
     kind = resolve_dtype(dtype, config, place)
     length = _resolve_length(max_model_len, config)
@@ -47,6 +58,16 @@ def load_target(folder: Path, max_model_len: int | None, dtype: str, device: str
     product, count = _choose(config, weights, length, threads)
     torch.set_num_threads(count)
     return Target(folder, Decoder(config, weights, length, product), config, length, kind, place, count)
+
+
+def _config_of(folder: Path) -> DecoderConfig:
+    if not folder.is_dir():
+        raise ConfigError(f"model folder {folder} does not exist: give the path of a Hugging Face model folder")
+    return read_config(folder)
+
+
+def _facts(folder: Path, config: DecoderConfig, max_model_len: int, dtype: torch.dtype) -> TargetFacts:
+    return TargetFacts(folder, config.raw, max_model_len, str(dtype).removeprefix("torch."))
 
 
 def resolve_device(device: str) -> torch.device:

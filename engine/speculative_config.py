@@ -1,13 +1,27 @@
-"""How to speculate: field names and types of vLLM 0.12's SpeculativeConfig. Each method checks its own."""
+"""How to speculate: the fields of vLLM 0.12's SpeculativeConfig, by the same names and of the same types."""
 
+import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from typing import Any
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal, get_args
 
+from engine.draft_config import DraftModelConfig, DraftParallelConfig
 from engine.errors import ConfigError, refuse_unknown
 
 MAX_SPEC_LEN = 128
-COMMON_FIELDS = ("method", "model", "num_speculative_tokens", "disable_by_batch_size")
+COMMON_FIELDS = ("method", "num_speculative_tokens", "disable_by_batch_size")
+# What every method reads that has weights of its own.
+DRAFT_FIELDS = (
+    "model",
+    "revision",
+    "code_revision",
+    "quantization",
+    "max_model_len",
+    "draft_tensor_parallel_size",
+    "enforce_eager",
+)
+DraftSampleMethod = Literal["greedy", "probabilistic", "coupled"]
+AuxLayerConvention = Literal["boundary", "output"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +33,7 @@ class SpeculativeConfig:
 
     method: str | None = None
     num_speculative_tokens: int | None = None
-    model: str | None = None
+    model: str | None = None  # folder of the draft's checkpoint
     disable_by_batch_size: int | None = None  # at more running sequences than this no draft is made
     prompt_lookup_max: int | None = None
     prompt_lookup_min: int | None = None
@@ -29,12 +43,17 @@ class SpeculativeConfig:
     suffix_decoding_min_token_prob: float | None = None
     speculative_token_tree: str | None = None
     disable_padded_drafter_batch: bool | None = None
-    max_model_len: int | None = None
+    draft_sample_method: DraftSampleMethod | None = None
+    aux_layer_convention: AuxLayerConvention | None = None  # what the ids of eagle3's aux layers count; ours
+    max_model_len: int | None = None  # longest sequence that is drafted for
     draft_tensor_parallel_size: int | None = None
     quantization: str | None = None
     enforce_eager: bool | None = None
     revision: str | None = None
     code_revision: str | None = None
+    # Made by `resolve`, never given: the draft as it will run.
+    draft_model_config: DraftModelConfig | None = field(default=None, compare=False, repr=False)
+    draft_parallel_config: DraftParallelConfig | None = field(default=None, compare=False, repr=False)
 
     @classmethod
     def from_any(cls, value: "SpeculativeConfig | Mapping[str, Any] | None") -> "SpeculativeConfig":
@@ -43,14 +62,41 @@ class SpeculativeConfig:
             return cls(method="none")
         if isinstance(value, SpeculativeConfig):
             return value
-        refuse_unknown("speculative config field", value, [field.name for field in fields(cls)])
+        refuse_unknown("speculative config field", value, field_names())
         return cls(**value)
 
     @property
     def given(self) -> dict[str, Any]:
         """The fields that have a value, as a mapping that builds the same config again."""
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        values = {name: getattr(self, name) for name in field_names()}
         return {name: value for name, value in values.items() if value is not None}
+
+    def use_eagle(self) -> bool:
+        """Whether the draft reads the target's hidden states position by position, as EAGLE does."""
+        return self.method in ("eagle", "eagle3", "mtp")
+
+    def compute_hash(self) -> str:
+        """Equal for configs that leave the target's own computation alike: only eagle3 taps layers inside of it."""
+        return hashlib.md5(str([self.method == "eagle3"]).encode(), usedforsecurity=False).hexdigest()
+
+
+def field_names() -> list[str]:
+    """The fields that may be given."""
+    return [each.name for each in fields(SpeculativeConfig) if each.compare]
+
+
+def check_parameters(config: SpeculativeConfig) -> None:
+    """Types and ranges of the fields that are not one method's own."""
+    for name in ("method", "model", "quantization", "revision", "code_revision", "speculative_token_tree"):
+        _check_kind(name, getattr(config, name), str, "text")
+    for name in ("disable_padded_drafter_batch", "enforce_eager"):
+        _check_kind(name, getattr(config, name), bool, "true or false")
+    check_choice("draft_sample_method", config.draft_sample_method, get_args(DraftSampleMethod))
+    check_choice("aux_layer_convention", config.aux_layer_convention, get_args(AuxLayerConvention))
+    check_count("disable_by_batch_size", config.disable_by_batch_size, 2)
+    check_count("max_model_len", config.max_model_len, 1)
+    check_count("draft_tensor_parallel_size", config.draft_tensor_parallel_size, 1)
+    _refuse_without_effect(config)
 
 
 def check_count(name: str, value: object, low: int, high: int | None = None, required: bool = False) -> None:
@@ -61,3 +107,32 @@ def check_count(name: str, value: object, low: int, high: int | None = None, req
     if not whole or value < low or (high is not None and value > high):  # type: ignore[operator]
         allowed = f"a whole number >= {low}" if high is None else f"a whole number from {low} to {high}"
         raise ConfigError(f"{name}={value!r} is not allowed: {allowed}")
+
+
+def check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
+    """Raise unless value is None or one of `choices`."""
+    if value is not None and value not in choices:
+        raise ConfigError(f"{name}={value!r} is not allowed: {', '.join(choices)}")
+
+
+def _check_kind(name: str, value: object, kind: type, words: str) -> None:
+    if value is not None and not isinstance(value, kind):
+        raise ConfigError(f"{name}={value!r} is not allowed: {words}")
+
+
+def _refuse_without_effect(config: SpeculativeConfig) -> None:
+    """Wishes that vLLM grants and this engine cannot; ignoring them would pass for granting them."""
+    if config.quantization is not None:
+        raise ConfigError(
+            f"quantization={config.quantization!r} is not allowed: no quantized kernels here; leave it out"
+        )
+    if config.enforce_eager is False:
+        raise ConfigError(
+            "enforce_eager=False is not allowed: drafts are never captured in graphs; true, or leave it out"
+        )
+    if config.code_revision is not None:
+        raise ConfigError("code_revision is not allowed: no code of a checkpoint is ever run; leave it out")
+    if config.revision is not None:
+        raise ConfigError(
+            f"revision={config.revision!r} is not allowed: model is a folder here; give the folder of that revision"
+        )
