@@ -38,6 +38,13 @@ class Draft:
         """The same followed by `num_sequences` sequences that have no draft."""
         return replace(self, counts=[*self.counts, *[0] * num_sequences]) if num_sequences else self
 
+    def among(self, num_sequences: int, places: Sequences[int]) -> "Draft":
+        """The same with its sequences at `places` among `num_sequences`; the others have no draft."""
+        counts = [0] * num_sequences
+        for place, count in zip(places, self.counts, strict=True):
+            counts[place] = count
+        return replace(self, counts=counts)
+
     @property
     def is_chain(self) -> bool:
         return self.parents is None

@@ -1,7 +1,7 @@
 """The shape of a decoder, read from a Hugging Face config.json."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +56,7 @@ class DecoderConfig:
 
 def read_config(folder: Path) -> DecoderConfig:
     """Read config.json (and generation_config.json for the EOS ids) of a model folder."""
-    raw = _read_json(folder / "config.json", "the folder of a Hugging Face model holds one")
+    raw = read_raw_config(folder)
     architecture = (raw.get("architectures") or ["(none given)"])[0]
     if architecture not in FAMILIES:
         raise ConfigError(
@@ -68,6 +68,23 @@ def read_config(folder: Path) -> DecoderConfig:
         return _from_raw(raw, architecture, _eos_token_ids(folder, raw))
     except KeyError as error:
         raise ConfigError(f"{folder / 'config.json'} lacks {error.args[0]!r}, which {architecture} needs") from None
+
+
+def draft_layers_config(raw: dict[str, Any], source: Path, num_layers: int = 1, **changes: Any) -> DecoderConfig:
+    """The shape of the Llama-like layers of a draft network from the config.json that describes them.
+
+    `changes` are fields of DecoderConfig that the tensors tell better than the config, such as qkv_bias.
+    """
+    defaults = {"num_hidden_layers": num_layers, "max_position_embeddings": 2048}
+    try:
+        return replace(_from_raw(defaults | raw | {"num_hidden_layers": num_layers}, "LlamaForCausalLM", ()), **changes)
+    except KeyError as error:
+        raise ConfigError(f"{source / 'config.json'} lacks {error.args[0]!r}, which its layers need") from None
+
+
+def read_raw_config(folder: Path) -> dict[str, Any]:
+    """config.json of a model or draft folder, as it is."""
+    return _read_json(folder / "config.json", "the folder of a Hugging Face model holds one")
 
 
 def _from_raw(raw: dict[str, Any], architecture: str, eos_token_ids: tuple[int, ...]) -> DecoderConfig:

@@ -1,0 +1,116 @@
+"""Draft heads that read pairs (next token, the target's state before it) and feed their own output back: EAGLE, MTP.
+
+Pair (x_{i+1}, h_i) sits at position i of the head's cache. In every step the pairs that became final are taken in with
+the target's true states, over whatever drafting had written there; the last one's output starts the next draft.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from engine import sequence as running
+from engine.draft import Seen
+from engine.drafting.chains import Stepper
+from engine.drafting.host import Host
+from engine.drafting.trained import TrainedProposer
+from engine.models.attention import Span
+from engine.models.config import DecoderConfig
+from engine.models.decoder import TargetOutput
+from engine.models.kv_cache import KVCache
+from engine.speculative_config import SpeculativeConfig
+
+
+class HeadNetwork(Protocol):
+    """A head over pairs. Tensors: tokens [R], hidden and outputs [R, H], logits [R, V]."""
+
+    config: DecoderConfig
+
+    @property
+    def taps(self) -> tuple[int, ...]:
+        """The target's boundaries that it reads."""
+
+    @property
+    def logits(self) -> Callable[[Tensor], Tensor]:
+        """Outputs to logits."""
+
+    def condition(self, output: TargetOutput) -> Tensor:
+        """What pairs take from the target, for all rows of a step."""
+
+    def forward(
+        self, tokens: Tensor, hidden: Tensor, short: Sequence[Span], long: Sequence[Span], cache: KVCache
+    ) -> Tensor:
+        """The outputs of these pairs: for `logits`, and as `hidden` of the next pair."""
+
+
+class HeadProposer(TrainedProposer):
+    """Subclasses say how the network is loaded."""
+
+    def __init__(self, config: SpeculativeConfig, host: Host):
+        super().__init__(config, host)
+        target = host.target
+        self.network: HeadNetwork = host.keep(self.key(), self.load)
+        self.taps = self.network.taps
+        size = (self.network.config, host.num_slots, target.max_model_len, target.dtype, target.device)
+        self.cache = host.keep((*self.key(), "cache"), lambda: KVCache(*size))
+        self._outputs = torch.zeros(
+            host.num_slots, self.network.config.hidden_size, dtype=target.dtype, device=target.device
+        )
+
+    def key(self) -> tuple:
+        """What distinguishes one loaded network from another."""
+        return type(self), str(self.folder)
+
+    def load(self) -> HeadNetwork:
+        raise NotImplementedError
+
+    def observe(self, seen: Sequence[Seen], output: TargetOutput) -> None:
+        """Take in the true pairs and keep each sequence's last output."""
+        if not seen:
+            return
+        tokens, rows, last, spans = _pairs(seen)
+        device = self._outputs.device
+        hidden = self.network.condition(output)
+        if len(rows) < hidden.shape[0]:
+            hidden = hidden.index_select(0, torch.tensor(rows, device=device))
+        ids = torch.tensor(tokens, device=device)
+        out = self.network.forward(ids, hidden, spans[False], spans[True], self.cache)
+        slots = torch.tensor([found.sequence.slot for found in seen], device=device)
+        self._outputs.index_copy_(0, slots, out.index_select(0, torch.tensor(last, device=device)))
+
+    def stepper(self, sequences: Sequence["running.Sequence"]) -> Stepper:
+        slots = torch.tensor([sequence.slot for sequence in sequences], device=self._outputs.device)
+        return HeadStepper(self.network, self.cache, self._outputs.index_select(0, slots))
+
+
+class HeadStepper:
+    """The draft loop's view of a head: its last outputs [S, H]."""
+
+    def __init__(self, network: HeadNetwork, cache: KVCache, hidden: Tensor):
+        self._network, self._cache, self._hidden = network, cache, hidden
+
+    def logits(self) -> Tensor:
+        return self._network.logits(self._hidden)
+
+    def narrow(self, keep: Tensor) -> None:
+        self._hidden = self._hidden.index_select(0, keep)
+
+    def feed(self, tokens: Tensor, sequences: Sequence["running.Sequence"], depth: int) -> None:
+        """The pair of the drafted token with index len + depth is at position len - 1 + depth."""
+        spans = [Span(sequence.slot, len(sequence.tokens) - 1 + depth, 1) for sequence in sequences]
+        self._hidden = self._network.forward(tokens, self._hidden, spans, [], self._cache)
+
+
+def _pairs(seen: Sequence[Seen]) -> tuple[list[int], list[int], list[int], dict[bool, list[Span]]]:
+    """Of every pair its token and its row in the step; where each sequence's last pair is; the spans by is_prompt."""
+    tokens: list[int] = []
+    rows: list[int] = []
+    last: list[int] = []
+    spans: dict[bool, list[Span]] = {False: [], True: []}
+    for sequence, start, final, is_prompt in seen:
+        tokens += sequence.tokens[start + 1 : start + len(final) + 1]
+        rows += final
+        last.append(len(tokens) - 1)
+        spans[is_prompt].append(Span(sequence.slot, start, len(final)))
+    return tokens, rows, last, spans

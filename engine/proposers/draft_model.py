@@ -1,0 +1,92 @@
+"""A smaller model of the same vocabulary drafts on its own, from tokens alone.
+
+It is fed every token that became final and was not yet fed, the newly sampled one included, at its true position. After
+a fully accepted draft that is two tokens: the last drafted one was sampled but never fed.
+"""
+
+from collections.abc import Sequence as Sequences
+
+from torch import Tensor
+
+from engine.draft import Seen
+from engine.drafting.host import Host
+from engine.drafting.trained import TrainedProposer
+from engine.errors import ConfigError
+from engine.models.attention import Span
+from engine.models.config import read_config
+from engine.models.decoder import Decoder, TargetOutput
+from engine.models.draft_decoder import load_draft_decoder
+from engine.models.kv_cache import KVCache
+from engine.sequence import Sequence
+from engine.speculative_config import SpeculativeConfig
+
+
+class DraftModelProposer(TrainedProposer):
+    def __init__(self, config: SpeculativeConfig, host: Host):
+        super().__init__(config, host)
+        positions = read_config(self.folder).max_position_embeddings
+        if config.max_model_len is not None and config.max_model_len > positions:
+            raise ConfigError(
+                f"max_model_len={config.max_model_len} is above the {positions} positions of the draft {self.folder}"
+            )
+        length = min(self.max_model_len, positions)
+        self.draft_len = min(self.draft_len, length)
+        key = (type(self), str(self.folder))
+        self._decoder: Decoder = host.keep(key, lambda: load_draft_decoder(self.folder, host, length))
+        size = (self._decoder.config, host.num_slots, length, host.target.dtype, host.target.device)
+        self._cache = host.keep((*key, "cache"), lambda: KVCache(*size))
+        self._num_cached = [0] * host.num_slots  # positions of a slot's sequence that the draft's cache holds
+
+    def observe(self, seen: Sequences[Seen], output: TargetOutput) -> None:
+        """Forget rejected tokens; take in prompt chunks as they come, so that no step has a whole prompt to do."""
+        chunks: list[Span] = []
+        ids: list[int] = []
+        for sequence, start, rows, is_prompt in seen:
+            final = min(start + len(rows), self.draft_len)
+            if is_prompt and start < final:
+                chunks.append(Span(sequence.slot, start, final - start))
+                ids += sequence.tokens[start:final]
+                self._num_cached[sequence.slot] = final
+            else:
+                self._num_cached[sequence.slot] = min(self._num_cached[sequence.slot], final)
+        if chunks:
+            self._decoder.forward(ids, [], chunks, self._cache, [])
+
+    def stepper(self, sequences: Sequences[Sequence]) -> "DecoderStepper":
+        """Feed what is missing up to the newest token; its logits are those of the first drafted one."""
+        spans, ids, last = [], [], []
+        for sequence in sequences:
+            start = self._num_cached[sequence.slot]
+            spans.append(Span(sequence.slot, start, len(sequence.tokens) - start))
+            ids += sequence.tokens[start:]
+            last.append(len(ids) - 1)
+        logits = self._decoder.forward(ids, spans, [], self._cache, last).logits
+        for sequence in sequences:
+            self._num_cached[sequence.slot] = len(sequence.tokens)
+        return DecoderStepper(self, logits)
+
+    def feed(self, tokens: Tensor, sequences: Sequences[Sequence], depth: int) -> Tensor:
+        """Logits [S, V] after the tokens drafted at `depth`."""
+        spans = [Span(sequence.slot, len(sequence.tokens) + depth, 1) for sequence in sequences]
+        for span in spans:
+            self._num_cached[span.slot] = span.start + 1
+        return self._decoder.forward(tokens, spans, [], self._cache).logits
+
+
+class DecoderStepper:
+    """The draft loop's view of the decoder."""
+
+    def __init__(self, proposer: DraftModelProposer, logits: Tensor):
+        self._proposer, self._logits = proposer, logits
+
+    def logits(self) -> Tensor:
+        return self._logits
+
+    def narrow(self, keep: Tensor) -> None:
+        """Nothing is carried but the cache."""
+
+    def feed(self, tokens: Tensor, sequences: Sequences[Sequence], depth: int) -> None:
+        self._logits = self._proposer.feed(tokens, sequences, depth)
+
+
+PROPOSER = DraftModelProposer
