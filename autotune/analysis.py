@@ -92,12 +92,16 @@ def interruptions(results: Sequence[UnitResult]) -> str:
 
 
 def verdict(results: Iterable[UnitResult], arm: str) -> Verdict:
-    """The verdict on one arm over all its answers. A near tie met again when a prompt is repeated is the same tie."""
+    """The verdict on one arm over all its answers. A near tie met again when a prompt is repeated is the same tie.
+
+    A replay (its runs have a cost) takes the recorded responses as they are and compares nothing.
+    """
     compared, rare = 0, True
     ties: set[tuple[str, int]] = set()
     failures: list[str] = []
     for result in results:
-        compared += sum(request.tokens for request in result.runs[arm].requests)
+        run = result.runs[arm]
+        compared += sum(request.tokens for request in run.requests) if run.cost is None else 0
         for divergence in result.divergences:
             if divergence.arm == arm and divergence.excused:
                 ties.add((divergence.request_id, divergence.position))

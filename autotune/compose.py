@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from autotune.errors import UsageError, nearest
@@ -36,6 +37,7 @@ def resolve(config: Mapping[str, Any]) -> Settings:
         if key not in TOP_LEVEL:
             raise UsageError(f"unknown key {key}; {nearest(str(key), TOP_LEVEL)}")
     groups: dict[str, Any] = {name: build(cls, config.get(name), name) for name, cls in PLAIN_GROUPS.items()}
+    groups["workload"] = with_recording(groups["workload"], groups["model"])
     outputs, search = config.get("outputs"), config.get("search") or {}
     if not isinstance(outputs, str) or not outputs:
         raise UsageError(f"outputs is {outputs!r}; it must be the name of a folder")
@@ -50,8 +52,15 @@ def resolve(config: Mapping[str, Any]) -> Settings:
     )
 
 
+def with_recording(workload: WorkloadSettings, model: ModelSettings) -> WorkloadSettings:
+    """In a replay the model's files are where the pairs come from."""
+    if model.kind != "recording":
+        return workload
+    return replace(workload, options={**workload.options, "path": model.path, "prompts": model.prompts})
+
+
 def method(values: object) -> MethodSettings:
-    """`name` and `search` are ours; `method` and every other key belong to the speculative config."""
+    """`name`, `search` and `warm_requests` are ours; `method` and every other key belong to the speculative config."""
     if not isinstance(values, Mapping) or not isinstance(values.get("name"), str):
         raise UsageError(f"method is {values!r}; it must be a mapping with a name, a method and its fields")
     if "method" not in values:
@@ -59,13 +68,16 @@ def method(values: object) -> MethodSettings:
     search = values.get("search") or {}
     if not isinstance(search, Mapping):
         raise UsageError(f"method.search is {search!r}; it must be a mapping such as {{key: {{int: [1, 8]}}}}")
-    fields = {key: value for key, value in values.items() if key not in ("name", "search")}
+    warm = values.get("warm_requests", 0)
+    if isinstance(warm, bool) or not isinstance(warm, int) or warm < 0:
+        raise UsageError(f"method.warm_requests is {warm!r}; it must be a whole number of at least 0")
+    fields = {key: value for key, value in values.items() if key not in ("name", "search", "warm_requests")}
     if fields["method"] is None and len(fields) > 1:
         extra = ", ".join(key for key in fields if key != "method")
         raise UsageError(
             f"method {values['name']} makes no drafts, so it has no {extra}; remove it or choose another method"
         )
-    return MethodSettings(values["name"], fields if fields["method"] is not None else None, search)
+    return MethodSettings(values["name"], fields if fields["method"] is not None else None, search, warm)
 
 
 def engine(values: object) -> EngineSettings:

@@ -11,6 +11,7 @@ from autotune.analysis import interruptions, means
 from autotune.confirm import Confirmation, Confirmed
 from autotune.console import words
 from autotune.context import Context
+from autotune.measurement import measurement_of
 from autotune.result import Result
 from autotune.stats import Interval
 from autotune.status import Status
@@ -40,7 +41,7 @@ def from_confirmation(setting: Setting, confirmation: Confirmation, seconds: flo
         "runner_up": _other(confirmation.other, confirmation.between),
         "lossless": chosen.verdict.to_json(),
         "log_gains": means(chosen.gains),
-        "notes": _notes(confirmation),
+        "notes": [*_standing_notes(setting), *_notes(confirmation)],
     }
     bounds = chosen.interval.factor_bounds
     return _result(
@@ -68,7 +69,10 @@ def from_trial(setting: Setting, trial: Trial, seconds: float) -> Result:
         "trial": trial.number,
         "lossless": dict(trial.lossless),
         "log_gains": means(trial.gains),
-        "notes": [] if complete else [f"The measurement {trial.status}: {trial.reason or trial.cause}."],
+        "notes": [
+            *_standing_notes(setting),
+            *([] if complete else [f"The measurement {trial.status}: {trial.reason or trial.cause}."]),
+        ],
     }
     return _result(
         setting,
@@ -90,7 +94,7 @@ def without_winner(setting: Setting, seconds: float) -> Result:
     note = "No trial was measured to the end. " + "; ".join(reasons[:3])
     return _result(
         setting, {}, speedup=None, interval=None, lossless=lossless, confirmed=False, metrics={}, baseline={},
-        details={**_measured(setting, seconds), "notes": [note]},
+        details={**_measured(setting, seconds), "notes": [*_standing_notes(setting), note]},
     )  # fmt: skip
 
 
@@ -108,6 +112,8 @@ def _result(setting: Setting, parameters: Mapping[str, Any], **numbers: Any) -> 
         trials=counts(list(setting.trials)),
         outputs=str(setting.context.folder.path),
         environment=setting.environment,
+        measurement=measurement_of(settings).kind,
+        warm_requests=settings.method.warm_requests,
         **numbers,
     )
 
@@ -122,6 +128,17 @@ def _measured(setting: Setting, seconds: float) -> dict[str, Any]:
         "command_line": setting.context.command_line,
         "seconds": round(seconds, 1),
     }
+
+
+def _standing_notes(setting: Setting) -> list[str]:
+    """What holds for every number of the run."""
+    warm = setting.context.settings.method.warm_requests
+    sentence = measurement_of(setting.context.settings).sentence
+    cache = (
+        f"Warm cache: before every measured run the method's cache held the responses to {warm} other prompts and "
+        "nothing else. A server that is new, or has other traffic, will be slower."
+    )
+    return [*filter(None, [sentence]), *([cache] if warm else [])]
 
 
 def _interval(interval: Interval) -> dict[str, Any]:

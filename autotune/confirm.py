@@ -9,6 +9,7 @@ from typing import Any
 from autotune import arms
 from autotune.analysis import Gains, Verdict, gains, interval_of, verdict
 from autotune.errors import RunError
+from autotune.inputs import Inputs
 from autotune.metrics import OBJECTIVES, summary
 from autotune.plan import steps
 from autotune.runner import Watcher
@@ -49,17 +50,17 @@ class Confirmation:
 
 
 def confirm(
-    worker: Worker, settings: Settings, space: Space, contenders: Sequence[Trial], watch: Watcher
+    worker: Worker, settings: Settings, inputs: Inputs, contenders: Sequence[Trial], watch: Watcher
 ) -> Confirmation:
     """`contenders` are the winner of the search and, if there is one, the runner-up."""
     names = dict(zip((WINNER, RUNNER_UP), contenders, strict=False))
-    results = _measured(worker, settings, names, watch)
+    results = _measured(worker, settings, inputs.counts["confirm"], names, watch)
     metric = OBJECTIVES[settings.objective.metric]
     found = {name: _confirmed(name, trial, results, settings) for name, trial in names.items()}
     between = None
     if RUNNER_UP in found:
         between = interval_of(gains(results, RUNNER_UP, metric, against=WINNER), settings.study)
-    name, why = choose(found, between, space)
+    name, why = choose(found, between, inputs.space)
     other = next((entry for key, entry in found.items() if key != name), None)
     return Confirmation(found[name], other, between, why, summary([r.runs[BASELINE] for r in results]), results)
 
@@ -81,10 +82,12 @@ def choose(found: dict[str, Confirmed], between: Interval | None, space: Space) 
     )
 
 
-def _measured(worker: Worker, settings: Settings, names: dict[str, Trial], watch: Watcher) -> list[UnitResult]:
+def _measured(
+    worker: Worker, settings: Settings, num_prompts: int, names: dict[str, Trial], watch: Watcher
+) -> list[UnitResult]:
     """All held-out units; a worker that fails is given one more chance, from the beginning."""
     contenders = [arms.candidate(settings, trial.parameters, name) for name, trial in names.items()]
-    plan = steps(settings.load, settings.workload.num_confirm_prompts, settings.load.confirm_passes, (BASELINE, *names))
+    plan = steps(settings.load, num_prompts, settings.load.confirm_passes, (BASELINE, *names))
     for attempt in range(1, ATTEMPTS + 1):
         results: list[UnitResult] = []
         try:

@@ -13,6 +13,7 @@ from autotune.console.summary import print_summary
 from autotune.context import Context
 from autotune.errors import UsageError
 from autotune.folder import RunFolder
+from autotune.measurement import MEASURED
 from autotune.result import Result
 from autotune.settings import Settings
 from autotune.sweep import Sweep
@@ -56,6 +57,9 @@ def _short(path: Path) -> Path:
 
 def _next_steps(result: Result, folder: RunFolder) -> list[str]:
     steps = [f"Report:  {folder.path / 'report.html'}"]
+    if result.measurement != MEASURED.kind:
+        words = " ".join(f"method.{name}={value}" for name, value in result.parameters.items())
+        return [*steps, f"Measure: python -m autotune.bench model=YOUR_MODEL method={result.method} {words}"]
     if result.confirmed and result.speculative_config is not None:
         path = folder.path / "speculative_config.json"
         steps.append(f'Deploy:  vllm serve MODEL --speculative-config "$(cat {path})"')

@@ -15,21 +15,27 @@ from autotune.environment import environment
 from autotune.errors import RunError, UsageError, nearest
 from autotune.metrics import OBJECTIVES
 from autotune.models import model_folder
-from autotune.prompts import check_load, requests_of
+from autotune.prompts import check_load, requests_by_split
+from autotune.replay import check_replay, recording_of
 from autotune.settings import Settings
 from autotune.space import Space, space_of
 from autotune.worker.client import Worker
-from autotune.worker.protocol import Opening, Refused, WorkerProblem
+from autotune.worker.protocol import Opening, Recording, Refused, WorkerProblem
 from workloads import Request
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """What a run works on. `requests` by split."""
+    """What a run works on: a model's folder or a file of responses, `requests` by split."""
 
     model: Path
     requests: Mapping[str, Sequence[Request]]
     space: Space
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many prompts each split has."""
+        return {split: len(requests) for split, requests in self.requests.items()}
 
 
 def check(settings: Settings, *, searching: bool) -> Inputs:
@@ -37,26 +43,25 @@ def check(settings: Settings, *, searching: bool) -> Inputs:
     metric = settings.objective.metric
     if metric not in OBJECTIVES:
         raise UsageError(f"unknown objective.metric {metric!r}; {nearest(metric, list(OBJECTIVES))}")
+    check_replay(settings)
     check_load(settings.load, settings.engine.options.get("max_num_seqs"))
     _check_fields(settings)
     space = space_of(settings) if searching else Space((), {})
     space.default_coordinates()
     splits = ("search", "confirm") if searching else ("confirm",)
-    return Inputs(
-        model_folder(settings.model.path), {split: requests_of(settings.workload, split) for split in splits}, space
-    )
+    model = recording_of(settings.model) if settings.replays else model_folder(settings.model.path or "")
+    return Inputs(model, requests_by_split(settings.workload, splits, settings.method.warm_requests), space)
 
 
 def worker_for(settings: Settings, inputs: Inputs) -> Worker:
     """A worker that is not started yet."""
-    opening = Opening(
-        settings.engine.loader,
-        str(inputs.model),
-        settings.engine.options,
-        settings.load.concurrency,
-        settings.study.seed,
-        inputs.requests,
-    )
+    model, engine = settings.model, settings.engine
+    opening: Opening | Recording
+    if settings.replays:
+        opening = Recording(engine.loader, str(inputs.model), model.tokenizer, model.step_costs, inputs.requests)
+    else:
+        concurrency, seed = settings.load.concurrency, settings.study.seed
+        opening = Opening(engine.loader, str(inputs.model), engine.options, concurrency, seed, inputs.requests)
     return Worker(opening, call_limit=settings.study.call_limit, load_limit=settings.study.load_limit)
 
 
@@ -73,7 +78,7 @@ def open_worker(worker: Worker, settings: Settings, inputs: Inputs, display: Dis
     except WorkerProblem as problem:
         raise RunError(f"the model could not be loaded: {problem}") from problem
     display.phase("warming up")
-    split = next(iter(inputs.requests))
+    split = "search" if "search" in inputs.requests else "confirm"
     try:
         worker.prepare([arms.baseline(settings), arms.candidate(settings, {})], split)
     except Refused as refusal:

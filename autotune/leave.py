@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from autotune.context import Context
+from autotune.measurement import measurement_of
 from autotune.report.write import write_report
 from autotune.result import Result
 from autotune.tracking.tracker import Tracker
@@ -21,7 +22,12 @@ def running(tracker: Tracker, name: str, context: Context) -> AbstractContextMan
     """The tracked run, described by what was measured."""
     everything = asdict(context.settings)
     params = {key: everything[key] for key in ("model", "method", "workload", "load", "objective", "study", "engine")}
-    tags = {"command": context.command, "command_line": context.command_line, "outputs": str(context.folder.path)}
+    tags = {
+        "measurement": measurement_of(context.settings).kind,
+        "command": context.command,
+        "command_line": context.command_line,
+        "outputs": str(context.folder.path),
+    }
     return tracker.running(name, context.sweep_key, params, tags)
 
 

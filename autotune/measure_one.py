@@ -12,6 +12,7 @@ from autotune.inputs import check, open_worker, worker_for
 from autotune.leave import leave, running, tracker_for
 from autotune.result import Result
 from autotune.runner import TrialRunner
+from autotune.step_costs import table
 
 
 def bench(context: Context) -> Result:
@@ -26,9 +27,12 @@ def bench(context: Context) -> Result:
         with running(tracker, name, context):
             environment = open_worker(worker, context.settings, inputs, context.display)
             context.display.stretch("measuring", 1.0)
-            outcome = TrialRunner(worker, context.settings, context.display.step, split="confirm").run(0, {})
+            counts, watch = inputs.counts, context.display.step
+            outcome = TrialRunner(worker, context.settings, counts, watch, split="confirm").run(0, {})
             trial = replace(outcome.trial, samples=context.folder.write_samples("trial-000", outcome.results))
             context.folder.append_trial(trial)
+            if (costs := table(outcome.results, context.settings, environment)) is not None:
+                context.folder.write_json("step_costs.json", costs)
             tracker.trial(trial, trial.speedup)
             setting = Setting(context, environment, [trial], None)
             result = from_trial(setting, trial, time.perf_counter() - began)

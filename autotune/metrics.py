@@ -43,17 +43,27 @@ def counters_of(runs: Iterable[ArmRun]) -> Counters:
 
 def tpot(runs: Sequence[ArmRun]) -> float | None:
     """Token-weighted over the runs, seconds."""
-    timed = [request for request in requests_of(runs) if request.tokens > 1]
-    return ratio(sum(r.e2e - r.ttft for r in timed), sum(r.tokens - 1 for r in timed))
+    timed = [(r.tpot, r.tokens - 1) for r in requests_of(runs) if r.tpot is not None]
+    return ratio(sum(each * tokens for each, tokens in timed), sum(tokens for _, tokens in timed))
 
 
 def mean_e2e(runs: Sequence[ArmRun]) -> float | None:
-    served = requests_of(runs)
-    return ratio(sum(r.e2e for r in served), len(served))
+    times = [request.e2e for request in requests_of(runs) if request.e2e is not None]
+    return ratio(sum(times), len(times))
+
+
+def wall_of(runs: Sequence[ArmRun]) -> float:
+    return sum(run.wall for run in runs if run.wall is not None)
 
 
 def tokens_per_second(runs: Sequence[ArmRun]) -> float | None:
-    return ratio(sum(r.tokens for r in requests_of(runs)), sum(run.wall for run in runs))
+    return ratio(sum(r.tokens for r in requests_of(runs)), wall_of(runs))
+
+
+def tokens_per_step_cost(runs: Sequence[ArmRun]) -> float | None:
+    """Decoded tokens per step without speculation that the same target passes cost; None where time was measured."""
+    costs = [run.cost for run in runs if run.cost is not None]
+    return ratio(counters_of(runs).decode_tokens, sum(costs))
 
 
 def spread(values: Iterable[float | None], scale: float = 1e3) -> dict[str, float | int | None]:
@@ -98,7 +108,7 @@ METRICS: tuple[Metric, ...] = (
            lambda runs: spread(r.e2e for r in requests_of(runs))),
     Metric("output_tokens_per_s", "1/s", "higher", "tokens / wall time, over all runs", tokens_per_second),
     Metric("requests_per_s", "1/s", "higher", "requests / wall time, over all runs",
-           lambda runs: ratio(len(requests_of(runs)), sum(run.wall for run in runs))),
+           lambda runs: ratio(len(requests_of(runs)), wall_of(runs))),
     Metric("acceptance_rate", "", "higher", "accepted / drafted tokens",
            lambda runs: ratio(counters_of(runs).accepted_tokens, counters_of(runs).draft_tokens)),
     Metric("mean_acceptance_length", "tokens", "higher", "1 + accepted / drafts, token-weighted",
@@ -107,6 +117,9 @@ METRICS: tuple[Metric, ...] = (
            per_request_acceptance_length),
     Metric("tokens_per_target_pass", "tokens", "higher", "decoded tokens / target passes of decoding sequences",
            lambda runs: ratio(counters_of(runs).decode_tokens, counters_of(runs).decode_passes)),
+    Metric("tokens_per_step_cost", "tokens", "higher",
+           "replay only: decoded tokens / cost of their target passes, in steps without speculation",
+           tokens_per_step_cost),
     Metric("acceptance_per_position", "", "higher", "accepted at position i / drafts with a token there", per_position),
     Metric("num_drafts", "", None, "drafts made", lambda runs: counters_of(runs).drafts),
     Metric("num_draft_tokens", "", None, "tokens drafted", lambda runs: counters_of(runs).draft_tokens),
@@ -119,12 +132,15 @@ METRICS: tuple[Metric, ...] = (
 
 @dataclass(frozen=True)
 class ObjectiveMetric:
-    """A metric that one run has one value of, so that two arms can be compared run by run."""
+    """A metric that one run has one value of, so that two arms can be compared run by run. `timed` needs a clock,
+    the others a replay.
+    """
 
     name: str
     unit: str
     better: Literal["lower", "higher"]
     value: Callable[[Sequence[ArmRun]], float | None]
+    timed: bool = True
 
 
 OBJECTIVES = {
@@ -133,6 +149,7 @@ OBJECTIVES = {
         ObjectiveMetric("tpot", "s", "lower", tpot),
         ObjectiveMetric("e2e", "s", "lower", mean_e2e),
         ObjectiveMetric("output_tokens_per_s", "1/s", "higher", tokens_per_second),
+        ObjectiveMetric("tokens_per_step_cost", "tokens", "higher", tokens_per_step_cost, timed=False),
     )
 }
 

@@ -11,6 +11,7 @@ LINE_METRICS = (
     "output_tokens_per_s",
     "acceptance_rate",
     "mean_acceptance_length",
+    "tokens_per_target_pass",
     "acceptance_per_position",
     "num_drafts",
     "num_draft_tokens",
@@ -22,6 +23,8 @@ LINE_METRICS = (
 class Result:
     """`speedup` and `interval` come from held-out prompts; `confirmed` says that the interval lies above 1.
 
+    `measurement` says what they are of: "measured" time, time "predicted" from step costs, or, "replayed" without any
+    clock, tokens per target pass. `warm_requests` responses were in the method's cache before every run.
     `details` explains: how the interval was made, the search's own number, the runner-up, notes to the reader.
     """
 
@@ -40,6 +43,8 @@ class Result:
     trials: Mapping[str, int]
     outputs: str
     environment: Mapping[str, Any]
+    measurement: str
+    warm_requests: int
     details: Mapping[str, Any] = field(default_factory=dict)
 
     def line(self) -> dict[str, Any]:
@@ -50,6 +55,8 @@ class Result:
             "model": self.model,
             "method": self.method,
             "workload": self.workload,
+            "measurement": self.measurement,
+            "warm_requests": self.warm_requests,
             "parameters": dict(self.parameters),
             "speedup": rounded(self.speedup),
             "speedup_ci": [rounded(bound) for bound in self.interval] if self.interval else None,

@@ -39,25 +39,22 @@ class Outcome:
 
 
 class TrialRunner:
-    """Measures on the search prompts of one worker."""
+    """Measures on the prompts of one split; `counts` says how many each split has."""
 
-    def __init__(self, worker: Worker, settings: Settings, watch: Watcher, split: str = "search") -> None:
-        load, workload = settings.load, settings.workload
-        confirming = split == "confirm"
+    def __init__(
+        self, worker: Worker, settings: Settings, counts: Mapping[str, int], watch: Watcher, split: str = "search"
+    ) -> None:
+        load, confirming = settings.load, split == "confirm"
         self._worker, self._settings, self._watch, self._split = worker, settings, watch, split
-        self._metric = OBJECTIVES[settings.objective.metric]
-        self._plan = steps(
-            load,
-            workload.num_confirm_prompts if confirming else workload.num_prompts,
-            load.confirm_passes if confirming else load.passes,
-            (BASELINE, CANDIDATE),
-        )
+        self._metric, self._counts = OBJECTIVES[settings.objective.metric], counts
+        passes = load.confirm_passes if confirming else load.passes
+        self._plan = steps(load, counts[split], passes, (BASELINE, CANDIDATE))
 
     @property
     def confirm_weight(self) -> float:
         """The confirmation's length in trials: its prompts, passes and arms against a trial's."""
-        load, workload = self._settings.load, self._settings.workload
-        return 1.5 * workload.num_confirm_prompts * load.confirm_passes / (workload.num_prompts * load.passes)
+        load, counts = self._settings.load, self._counts
+        return 1.5 * counts["confirm"] * load.confirm_passes / (counts["search"] * load.passes)
 
     @property
     def units(self) -> int:

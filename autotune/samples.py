@@ -4,7 +4,7 @@ processes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
@@ -28,14 +28,14 @@ CANDIDATE = "candidate"
 @dataclass(frozen=True)
 class RequestSample:
     """One served request. `tpot` is (e2e - ttft) / (tokens - 1), None below two tokens. `gaps` lie between
-    deliveries.
+    deliveries. A replay has no times.
     """
 
     request_id: str
     prompt_tokens: int
     tokens: int
-    ttft: float
-    e2e: float
+    ttft: float | None
+    e2e: float | None
     tpot: float | None
     drafts: int
     draft_tokens: int
@@ -84,12 +84,18 @@ def _subtract(left: Any, right: Any) -> Any:
 
 @dataclass(frozen=True)
 class ArmRun:
-    """One arm serving the requests of one unit once. `wall` runs from the first arrival to the last token."""
+    """One arm serving the requests of one unit once. `wall` runs from the first arrival to the last token.
+
+    `step_seconds`: the steps of a single decoding request by the rows of their target pass. A replay has no `wall`;
+    its `cost` is that of its target passes, in steps without speculation.
+    """
 
     arm: str
-    wall: float
+    wall: float | None
     requests: tuple[RequestSample, ...]
     counters: Counters
+    step_seconds: Mapping[int, Sequence[float]] = field(default_factory=dict)
+    cost: float | None = None
 
 
 @dataclass(frozen=True)
@@ -122,9 +128,12 @@ class UnitResult:
     discarded: int = 0  # attempts before this one that something outside had interrupted
 
     def to_json(self) -> dict[str, Any]:
-        """Plain data for the samples file; the gaps between deliveries are left out, their quantiles are metrics."""
+        """Plain data for the samples file. Gaps between deliveries and times of steps are left out: quantiles of the
+        gaps are metrics, medians of the steps the table of step costs.
+        """
         plain = asdict(self)
         for run in plain["runs"].values():
+            del run["step_seconds"]
             for request in run["requests"]:
                 del request["gaps"]
         return plain

@@ -18,25 +18,37 @@ def one_of(*choices: str) -> Any:
 
 @dataclass(frozen=True)
 class ModelSettings:
+    """A checkpoint is a folder or a Hub name. A recording is a file of responses to replay; the other keys are its."""
+
     name: str
-    path: str
+    path: str | None
+    kind: str = field(default="checkpoint", metadata={"choices": ("checkpoint", "recording")})
+    prompts: str | None = None
+    tokenizer: str | None = None
+    step_costs: str | None = None
 
 
 @dataclass(frozen=True)
 class MethodSettings:
-    """`speculative_config` has vLLM's field names; None means no speculation. `search` is the YAML's own block."""
+    """`speculative_config` has vLLM's field names; None means no speculation. `search` is the YAML's own block.
+
+    `warm_requests` other prompts are answered first, for a method that drafts from earlier responses.
+    """
 
     name: str
     speculative_config: Mapping[str, Any] | None
     search: Mapping[str, Any]
+    warm_requests: int = 0
 
 
 @dataclass(frozen=True)
 class WorkloadSettings:
+    """Counts of null are all that the source has."""
+
     name: str
     source: str
-    num_prompts: int = ranged(low=1)
-    num_confirm_prompts: int = ranged(low=1)
+    num_prompts: int | None = ranged(low=1)
+    num_confirm_prompts: int | None = ranged(low=1)
     max_tokens: int = ranged(low=1)
     seed: int = ranged(low=0)
     temperature: float = ranged(low=0.0)
@@ -108,3 +120,8 @@ class Settings:
     tracking: TrackingSettings
     search: Mapping[str, Any]
     outputs: str
+
+    @property
+    def replays(self) -> bool:
+        """Whether recorded responses stand for a model."""
+        return self.model.kind == "recording"

@@ -40,7 +40,7 @@ class Tuning:
         self._context, self._settings, self._inputs = context, context.settings, inputs
         self._study, self._ledger, self._worker = study, study.ledger, worker
         self._display, self._folder = context.display, context.folder
-        self._runner = TrialRunner(worker, self._settings, self._display.step)
+        self._runner = TrialRunner(worker, self._settings, inputs.counts, self._display.step)
         self._tracker = tracker_for(context, study.ledger.key)
         size, wanted = inputs.space.size, self._settings.study.n_trials
         self._total = wanted if size is None else min(wanted, size)
@@ -110,6 +110,6 @@ class Tuning:
     def _confirm(self, contenders: list[Trial]) -> Confirmation:
         weight = self._runner.confirm_weight
         self._display.stretch("confirming", weight, weight)
-        confirmation = confirm(self._worker, self._settings, self._inputs.space, contenders, self._display.step)
+        confirmation = confirm(self._worker, self._settings, self._inputs, contenders, self._display.step)
         self._folder.write_samples("confirm", confirmation.results)
         return confirmation

@@ -1,7 +1,7 @@
 """Drive drafting methods along recorded responses. What the target chose is known, so there is no target, and no clock.
 
 The first token of a response comes from its prompt's pass, undrafted. Every step then drafts, accepts the longest
-prefix that equals the record, and emits one token more. A draft is not cut at the end of the record, where it is wasted.
+prefix that equals the record, and emits one token more. A draft is not cut at the end of the record.
 For one-hot drafts that is exactly what a target does, greedy or sampling: it accepts a draft that equals its choice.
 """
 

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from autotune.console import words
+from autotune.measurement import KINDS, MEASURED
 from autotune.result import Result
 
 
@@ -39,9 +40,13 @@ def _headline(result: Result) -> Text:
     if result.speedup is None:
         return text.append("No configuration was measured to the end.")
     text.append(f"{words.factor(result.speedup)} {words.bounds(result.interval)}", style="bold")
-    text.append("  confirmed" if result.confirmed else "  not confirmed").append(" on held-out prompts, ")
-    text.append("lossless" if result.lossless else "NOT LOSSLESS", style="" if result.lossless else "bold red")
-    text.append("\n" + words.verdict_words(result.speedup, result.interval))
+    measured = result.measurement == MEASURED.kind
+    text.append("" if measured else f" {KINDS[result.measurement].quantity}")
+    text.append("  confirmed" if result.confirmed else "  not confirmed").append(" on held-out prompts")
+    if measured:
+        lossless = ", lossless" if result.lossless else ", NOT LOSSLESS"
+        text.append(lossless, style="" if result.lossless else "bold red")
+    text.append("\n" + words.verdict_words(result.speedup, result.interval, result.measurement))
     parameters = "  ".join(f"{name}={value}" for name, value in result.parameters.items())
     return text.append("\n" + (parameters or "no parameters"))
 
@@ -59,8 +64,9 @@ def _numbers(result: Result) -> Table:
         ("mean acceptance length", "mean_acceptance_length", None, 2),
         ("tokens per target pass", "tokens_per_target_pass", None, 2),
     ):
-        values = [words.number(pick(metrics, name, quantile), digits) for metrics in (result.baseline, result.metrics)]
-        table.add_row(label, *values)
+        values = [pick(metrics, name, quantile) for metrics in (result.baseline, result.metrics)]
+        if values != [None, None]:
+            table.add_row(label, *(words.number(value, digits) for value in values))
     return table
 
 
@@ -72,7 +78,7 @@ def pick(metrics: Any, name: str, quantile: str | None) -> Any:
 def _notes(result: Result) -> list[str]:
     losslessness = result.details.get("lossless") or {}
     notes = [str(note) for note in result.details.get("notes", ())]
-    if losslessness:
+    if losslessness and result.measurement == MEASURED.kind:
         ties = losslessness.get("near_ties", 0)
         notes.append(
             f"{losslessness.get('compared_tokens', 0)} tokens compared with the baseline's, "

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from autotune.arms import shown
+from autotune.measurement import KINDS, MEASURED
 from autotune.status import Status
 from autotune.trial import Trial
 
@@ -57,14 +58,17 @@ def ending(trial: Trial) -> str:
     return f"  pooled with trial {pooled}" if pooled else ""
 
 
-def verdict_words(speedup: float | None, interval: tuple[float, float] | list[float] | None) -> str:
-    """What an interval says about deploying."""
+def verdict_words(
+    speedup: float | None, interval: tuple[float, float] | list[float] | None, kind: str = MEASURED.kind
+) -> str:
+    """What an interval says about deploying; `kind` is that of the measurement."""
     if speedup is None or not interval:
         return "There is no interval, so nothing can be concluded."
     low, high = interval
-    between = f"between {bound(low)} and {bound(high)} times as fast"
+    found = KINDS[kind]
+    between = f"between {bound(low)} and {bound(high)} {found.unit}"
     if low > 1:
-        return f"Faster than no speculation: {between}, most likely {speedup:.2f}."
+        return f"{found.faster}: {between}, most likely {speedup:.2f}."
     if high < 1:
-        return f"Slower than no speculation: {between}. Deploy without speculation."
+        return f"{found.slower}: {between}. Deploy without speculation."
     return f"No difference could be shown: {between} as no speculation."

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from autotune.errors import UsageError
+from autotune.measurement import KINDS, MEASURED, Measurement
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,10 @@ class Run:
     @property
     def details(self) -> dict[str, Any]:
         return self.best["details"]
+
+    @property
+    def measurement(self) -> Measurement:
+        return KINDS[self.best.get("measurement", MEASURED.kind)]
 
     @property
     def interval(self) -> list[float] | None:

@@ -49,7 +49,7 @@ def trials_chart(run: Run) -> Chart | None:
             "categoryorder": "array",
             "categoryarray": _order(measured),
         },
-        "yaxis": {"title": {"text": "speed-up over no speculation"}, "ticksuffix": "x"},
+        "yaxis": {"title": {"text": f"{run.measurement.quantity} over no speculation"}, "ticksuffix": "x"},
         "shapes": [_line_at_one("y")],
         "legend": {"orientation": "h", "y": 1.12},
     }
@@ -62,7 +62,7 @@ def trials_chart(run: Run) -> Chart | None:
         "Each point is one configuration against no speculation on the same prompts; the bar is its interval. "
         "Trials that were clearly worse than the best stopped early, so their bars are wide.",
         _json(traces, layout),
-        ("trial", "parameters", "speed-up", "interval", "status"),
+        ("trial", "parameters", run.measurement.quantity, "interval", "status"),
         rows,
     )
 
@@ -83,16 +83,16 @@ def prompts_chart(run: Run) -> Chart | None:
     }  # fmt: skip
     layout = {
         "xaxis": {"title": {"text": f"{what}s, slowest gain first"}, "showticklabels": False},
-        "yaxis": {"title": {"text": "speed-up"}, "ticksuffix": "x"},
+        "yaxis": {"title": {"text": run.measurement.quantity}, "ticksuffix": "x"},
         "shapes": [_line_at_one("y")],
     }
     slower = sum(value < 1 for value in factors)
     return Chart(
         f"The same configuration, {what} by {what}",
         "The headline is the geometric mean of these. "
-        f"{len(factors) - slower} of {len(factors)} {what}s got faster, {slower} slower.",
+        f"{len(factors) - slower} of {len(factors)} {what}s gained or stayed as they were, {slower} lost.",
         _json([trace], layout),
-        (what, "speed-up"),
+        (what, run.measurement.quantity),
         [[name, words.factor(math.exp(value))] for name, value in ranked],
     )
 

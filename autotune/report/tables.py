@@ -72,12 +72,22 @@ def parameter_names(run: Run) -> list[str]:
 
 
 def cards(run: Run) -> list[dict[str, str]]:
-    """The four numbers beside the headline, with the baseline's."""
+    """The numbers beside the headline, with the baseline's; without a clock only those of drafting."""
     mine, base = run.best["all_metrics"], run.best["all_baseline"]
     return list(_cards(mine, base))
 
 
 def _cards(mine: dict[str, Any], base: dict[str, Any]) -> Iterable[dict[str, str]]:
+    if mine.get("output_tokens_per_s") is not None:
+        yield from _timed_cards(mine, base)
+    rate = mine.get("acceptance_rate")
+    share = "no drafts" if rate is None else f"1 + accepted tokens a draft; {words.percent(rate)} accepted"
+    yield {"label": "Acceptance length", "value": words.number(mine.get("mean_acceptance_length")), "note": share}
+    yield {"label": "Tokens per target pass", "value": words.number(mine.get("tokens_per_target_pass")),
+           "note": "passes without a draft counted"}  # fmt: skip
+
+
+def _timed_cards(mine: dict[str, Any], base: dict[str, Any]) -> Iterable[dict[str, str]]:
     def quantile(metrics: dict[str, Any], name: str) -> Any:
         return (metrics.get(name) or {}).get("p50")
 
@@ -85,8 +95,3 @@ def _cards(mine: dict[str, Any], base: dict[str, Any]) -> Iterable[dict[str, str
            "note": f"median; {words.number(quantile(base, 'tpot_ms'), 2)} ms without"}  # fmt: skip
     yield {"label": "Output speed", "value": f"{words.number(mine.get('output_tokens_per_s'), 0)} tokens/s",
            "note": f"{words.number(base.get('output_tokens_per_s'), 0)} without, prompts included"}  # fmt: skip
-    rate = mine.get("acceptance_rate")
-    share = "no drafts" if rate is None else f"1 + accepted tokens a draft; {words.percent(rate)} accepted"
-    yield {"label": "Acceptance length", "value": words.number(mine.get("mean_acceptance_length")), "note": share}
-    yield {"label": "Tokens per target pass", "value": words.number(mine.get("tokens_per_target_pass")),
-           "note": "passes without a draft counted"}  # fmt: skip

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from autotune.console import words
+from autotune.measurement import MEASURED
 from autotune.report.data import Run, read
 from autotune.report.figures import charts
 from autotune.report.tables import cards, metric_rows, parameter_names, trial_rows
@@ -35,7 +36,9 @@ def render(run: Run) -> str:
         details=run.details,
         headline=words.factor(best["speedup"]) if best["speedup"] is not None else "No result",
         bounds=words.bounds(run.interval),
-        verdict=words.verdict_words(best["speedup"], run.interval),
+        verdict=words.verdict_words(best["speedup"], run.interval, run.measurement.kind),
+        quantity=run.measurement.quantity,
+        measured=run.measurement is MEASURED,
         confidence=words.percent(run.details.get("confidence")),
         cards=cards(run) if best["all_metrics"] else [],
         charts=charts(run),

@@ -19,7 +19,10 @@ def fingerprint(settings: Settings, model: Path) -> str:
     """Eight hex digits. How long to search, how to resume and where records go do not count; weights written anew
     do.
     """
-    weights = sorted((file.name, file.stat().st_mtime_ns) for file in model.glob("*.safetensors"))
+    files = [model, *map(Path, filter(None, (settings.model.prompts, settings.model.step_costs)))]
+    if model.is_dir():
+        files = list(model.glob("*.safetensors"))
+    weights = sorted((file.name, file.stat().st_mtime_ns) for file in files)
     everything = asdict(settings)
     study = {key: everything["study"][key] for key in ("seed", "startup_trials", "prune_alpha", "prune_min_units")}
     measured = {key: value for key, value in everything.items() if key not in ("study", "tracking", "outputs")}

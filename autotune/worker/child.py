@@ -8,12 +8,12 @@ import traceback
 from multiprocessing.connection import Connection
 from typing import Any
 
-from autotune.worker.protocol import Opening, Reply
+from autotune.worker.protocol import Opening, Recording, Reply
 
 PR_SET_PDEATHSIG = 1
 
 
-def main(pipe: Connection, opening: Opening) -> None:
+def main(pipe: Connection, opening: Opening | Recording) -> None:
     """Open a session and serve it. Ctrl-C is the parent's business; a closed pipe means that the parent is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _die_with_parent()
@@ -38,11 +38,19 @@ def _die_with_parent() -> None:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def _open(opening: Opening) -> tuple[tuple[Reply, Any], Any]:
+def _open(opening: Opening | Recording) -> tuple[tuple[Reply, Any], Any]:
+    kind, value = _answer(lambda: _session(opening))
+    return (kind, value.opened if kind is Reply.OK else value), value if kind is Reply.OK else None
+
+
+def _session(opening: Opening | Recording) -> Any:
+    if isinstance(opening, Recording):
+        from autotune.worker.replay import ReplaySession
+
+        return ReplaySession(opening)
     from autotune.worker.session import Session
 
-    kind, value = _answer(lambda: Session(opening))
-    return (kind, value.opened if kind is Reply.OK else value), value if kind is Reply.OK else None
+    return Session(opening)
 
 
 def _answer(call: Any) -> tuple[Reply, Any]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from autotune.samples import Arm, UnitResult
 from autotune.worker.child import main
-from autotune.worker.protocol import Crashed, Hung, Opened, Opening, OutOfMemory, Refused, Reply
+from autotune.worker.protocol import Crashed, Hung, Opened, Opening, OutOfMemory, Recording, Refused, Reply
 
 PROBLEMS = {Reply.REFUSED: Refused, Reply.OUT_OF_MEMORY: OutOfMemory, Reply.CRASHED: Crashed}
 
@@ -23,7 +23,7 @@ class Worker:
     Waiting blocks on the pipe, so the parent takes no processor time from what it measures.
     """
 
-    def __init__(self, opening: Opening, *, call_limit: float, load_limit: float) -> None:
+    def __init__(self, opening: Opening | Recording, *, call_limit: float, load_limit: float) -> None:
         self._opening = opening
         self._call_limit, self._load_limit = call_limit, load_limit
         self._process: BaseProcess | None = None

@@ -9,6 +9,8 @@ from typing import Any
 
 from workloads import Request
 
+WARM = "warm"  # the requests that fill a method's cache and are never measured
+
 
 class Reply(StrEnum):
     """How a call ended, decided in the worker at the place where it ended."""
@@ -21,7 +23,9 @@ class Reply(StrEnum):
 
 @dataclass(frozen=True)
 class Opening:
-    """What a worker needs to start: which engine, which model, which prompts by split."""
+    """What a worker needs to start: which engine, which model, which prompts by split, WARM for those that only fill
+    what a method remembers.
+    """
 
     loader: str
     model_path: str
@@ -32,8 +36,19 @@ class Opening:
 
 
 @dataclass(frozen=True)
+class Recording:
+    """What a worker needs to replay: `requests` by split carry their responses, `step_costs` is a file or None."""
+
+    loader: str
+    path: str
+    tokenizer: str | None
+    step_costs: str | None
+    requests: Mapping[str, Sequence[Request]]
+
+
+@dataclass(frozen=True)
 class Opened:
-    """What a worker tells once the weights are there. `prompt_tokens` counts tokens by split, in the order of
+    """What a worker tells once it is ready. `prompt_tokens` counts tokens by split, in the order of
     requests.
     """
 

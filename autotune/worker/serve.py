@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -14,9 +14,32 @@ from autotune.samples import ArmRun, Counters, RequestSample
 from autotune.worker.prompts import Prompt
 
 
-def serve(engine: Any, prompts: Sequence[Prompt], concurrency: int) -> tuple[list[Any], float]:
+class StepClock:
+    """Times of the steps in which one request decoded, by the rows of their target pass. The engine's own clock."""
+
+    def __init__(self, timing: Any) -> None:
+        self._timing = timing
+        self.seconds: dict[int, list[float]] = {}
+        self._now = self._read()
+
+    def tick(self) -> None:
+        """A step has ended."""
+        seconds, rows, passes = self._now
+        self._now = self._read()
+        if self._now[2] - passes == 1 and self._now[1] > rows:
+            self.seconds.setdefault(self._now[1] - rows, []).append(self._now[0] - seconds)
+
+    def _read(self) -> tuple[float, int, int]:
+        timing = self._timing
+        seconds = timing.draft + timing.target + timing.verify + timing.other
+        return seconds, timing.num_target_rows, timing.num_decode_passes
+
+
+def serve(
+    engine: Any, prompts: Sequence[Prompt], concurrency: int, tick: Callable[[], None] | None = None
+) -> tuple[list[Any], float]:
     """Keep `concurrency` requests in flight until all are served; the outputs in the prompts' order, and the wall
-    time.
+    time. `tick` is called after every step.
     """
     waiting = list(reversed(prompts))
     outputs: dict[str, Any] = {}
@@ -27,20 +50,25 @@ def serve(engine: Any, prompts: Sequence[Prompt], concurrency: int) -> tuple[lis
             engine.add_request(prompt.request_id, prompt.token_ids, prompt.params)
         for output in engine.step():
             outputs[output.request_id] = output
+        if tick is not None:
+            tick()
     wall = time.perf_counter() - began
     return [outputs[prompt.request_id] for prompt in prompts], wall
 
 
 def run_arm(engine: Any, arm: str, prompts: Sequence[Prompt], concurrency: int) -> tuple[ArmRun, list[Any]]:
-    """One measured run. The garbage collector waits, so that it falls on neither arm."""
-    before = counters(engine)
+    """One measured run. The garbage collector waits, so that it falls on neither arm. Steps are timed where one request
+    is served at a time, so that a step is its alone.
+    """
+    before, clock = counters(engine), StepClock(engine.timing)
     gc.collect()
     gc.disable()
     try:
-        outputs, wall = serve(engine, prompts, concurrency)
+        outputs, wall = serve(engine, prompts, concurrency, clock.tick if concurrency == 1 else None)
     finally:
         gc.enable()
-    return ArmRun(arm, wall, tuple(sample(output) for output in outputs), counters(engine) - before), outputs
+    samples = tuple(sample(output) for output in outputs)
+    return ArmRun(arm, wall, samples, counters(engine) - before, clock.seconds), outputs
 
 
 def sample(output: Any) -> RequestSample:

@@ -14,13 +14,16 @@ from autotune.samples import BASELINE, Arm, ArmRun, Divergence, UnitResult
 from autotune.worker.disturbance import MOST_DISCARDED, disturbed
 from autotune.worker.judge import judge
 from autotune.worker.prompts import Prompt, prepare, template_of
-from autotune.worker.protocol import Opened, Opening
+from autotune.worker.protocol import WARM, Opened, Opening
 from autotune.worker.serve import run_arm, serve
 
 
 class Session:
     """An engine with its prompts. A searched engine option needs a second engine; it is kept until the option
     changes.
+
+    A method that remembers requests begins every measured run with the same memory: empty, or the responses to the
+    warm prompts, taken up afresh. So it never drafts from an earlier answer to the prompt that it is measured on.
     """
 
     def __init__(self, opening: Opening) -> None:
@@ -36,6 +39,7 @@ class Session:
         self._prompts = {
             split: prepare(requests, tokenizer, limit, opening.seed) for split, requests in opening.requests.items()
         }
+        self._responses = self._answer_warm()
         gc.freeze()  # what is loaded now stays; a collection between windows need not walk it
         lengths = {split: [len(p.token_ids) for p in prompts] for split, prompts in self._prompts.items()}
         self.opened = Opened({**environment, "chat_template": template_of(tokenizer)}, lengths)
@@ -50,6 +54,8 @@ class Session:
             engine.warm_up(max_batch=self._opening.concurrency)
             serve(engine, warm, self._opening.concurrency)
             engine.reset()
+            if self._responses and arm.speculative_config is not None:
+                engine.remember(self._responses)  # a method that cannot says so now
 
     def measure(self, unit: str, split: str, indices: Sequence[int], repeat: int, order: Sequence[str]) -> UnitResult:
         """Every arm on the same prompts, in the given order, and then the comparison of what they answered.
@@ -70,15 +76,29 @@ class Session:
     ) -> tuple[dict[str, ArmRun], dict[str, list[Any]]]:
         first, answers = self._run(order, prompts)
         second, _ = self._run(tuple(reversed(order)), prompts)
-        return {name: min(first[name], second[name], key=lambda run: run.wall) for name in order}, answers
+        return {name: min(first[name], second[name], key=wall) for name in order}, answers
 
     def _run(self, order: Sequence[str], prompts: Sequence[Prompt]) -> tuple[dict[str, ArmRun], dict[str, list[Any]]]:
         runs: dict[str, ArmRun] = {}
         answers: dict[str, list[Any]] = {}
         for name in order:
             engine = self._switch(self._arms[name])
+            self._refill(engine)
             runs[name], answers[name] = run_arm(engine, name, prompts, self._opening.concurrency)
         return runs, answers
+
+    def _refill(self, engine: Any) -> None:
+        """Clear what the method remembers, then give it the responses to the warm prompts; for others nothing."""
+        if engine.remembers_requests:
+            engine.reset()
+            if self._responses:
+                engine.remember(self._responses)
+
+    def _answer_warm(self) -> list[list[int]]:
+        """The model's responses to the warm prompts, as token ids. They are the same with every method."""
+        prompts = self._prompts.get(WARM, [])
+        outputs, _ = serve(self._own, prompts, self._opening.engine_options.get("max_num_seqs", 1))
+        return [output.token_ids for output in outputs]
 
     def _judge(self, prompts: Sequence[Prompt], answers: Mapping[str, list[Any]]) -> tuple[Divergence, ...]:
         found = []
@@ -103,6 +123,12 @@ class Session:
             gc.collect()
             self._other = (dict(options), load(self._loader, self._opening.model_path, options))
         return self._other[1]
+
+
+def wall(run: ArmRun) -> float:
+    """Of a run that was timed, as all of this session's are."""
+    assert run.wall is not None
+    return run.wall
 
 
 def loader(name: str) -> Any:

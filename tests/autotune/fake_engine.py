@@ -78,6 +78,11 @@ class FakeEngine:
     def reset(self) -> None:
         self.stats, self.timing = SpecDecodingStats(self.k), StepTimings()
 
+    remembers_requests = False
+
+    def remember(self, responses: list[list[int]]) -> None:
+        raise ConfigError("the fake engine remembers nothing")
+
     def warm_up(self, max_batch: int | None = None) -> None:
         self._fail()
 
@@ -93,10 +98,12 @@ class FakeEngine:
         self.running.append((request_id, prompt_token_ids, sampling_params, [], RequestMetrics(arrival_time=self.now)))
 
     def step(self) -> list[RequestOutput]:
-        self.now += STEP * (1 + 0.05 * self.k) * (1 + self.noise * self.rng.gauss(0, 1))
+        cost = STEP * (1 + 0.05 * self.k)
+        self.now += cost * (1 + self.noise * self.rng.gauss(0, 1))
         time.sleep(self.slow)
         self.timing.num_steps += 1
-        self.timing.target += STEP
+        self.timing.target += cost
+        self.timing.num_target_rows += sum(1 + self.k if tokens else 1 for _, _, _, tokens, _ in self.running)
         finished = []
         for request in list(self.running):
             if self._advance(*request):
