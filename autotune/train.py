@@ -1,4 +1,9 @@
-"""Train an embedded model: `python -m autotune.train method=none model=tiny [train.recipe.tokens=...]`; resumes."""
+"""Train an embedded model, or a draft head for any model; the same command continues a run that was cut off.
+
+`python -m autotune.train method=none model=tiny [train.recipe.tokens=...]` trains the embedded target,
+`python -m autotune.train method=eagle3 model=tiny [workload=mixed] [train.recipe.steps=...]` a head
+(autotune/train_head.py).
+"""
 
 from __future__ import annotations
 
@@ -17,6 +22,7 @@ from tokenizers import Tokenizer
 
 from autotune import corpus
 from autotune.errors import UsageError
+from engine.training import heads
 from engine.training.documents import Batch, Encoder, Row, batches, collate
 from engine.training.export import export
 from engine.training.network import Shape
@@ -28,6 +34,15 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def main(arguments: list[str]) -> int:
+    method = str(OmegaConf.from_dotlist([word for word in arguments if word.startswith("method=")]).get("method"))
+    if method in heads.methods():
+        from autotune import train_head
+
+        return train_head.main(method, arguments)
+    return train_target(arguments)
+
+
+def train_target(arguments: list[str]) -> int:
     config = load(arguments)
     shape, recipe = Shape(**config.shape), Recipe(**config.recipe)
     torch.set_num_threads(recipe.threads)
@@ -70,9 +85,12 @@ def load(arguments: list[str]) -> DictConfig:
     """conf/train/<model>.yaml with `train.key=value` from the command line; UsageError for what it does not know."""
     given = OmegaConf.from_dotlist(arguments)
     method, model = given.pop("method", "none"), given.pop("model", "tiny")
-    known = sorted(path.stem for path in (ROOT / "conf" / "train").glob("*.yaml"))
+    known = sorted({path.stem for path in (ROOT / "conf" / "train").glob("*.yaml")} - set(heads.methods()))
     if method != "none" or model not in known:
-        raise UsageError(f"cannot train method={method} model={model}; allowed: method=none model={'|'.join(known)}")
+        raise UsageError(
+            f"cannot train method={method} model={model}; allowed: method=none model={'|'.join(known)}, "
+            f"or a head: method={'|'.join(heads.methods())} with any model"
+        )
     changes = given.pop("train", {})
     if given:
         raise UsageError(f"unknown argument {next(iter(given))!r}; allowed: method, model, train.KEY")
