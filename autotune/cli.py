@@ -92,11 +92,12 @@ def _run(config: Any, command: str, typed: str, sweep: Any) -> tuple[int, dict[s
     from omegaconf.errors import OmegaConfBaseException
 
     from autotune.compose import resolve
+    from autotune.explain import explain
 
     try:
         plain: Any = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
     except OmegaConfBaseException as error:
-        raise UsageError(" ".join(str(error).split())) from error
+        raise UsageError(explain(error, config.model.name)) from error
     plain.pop("experiment", None)
     settings = resolve(plain)
     from autotune.execute import execute

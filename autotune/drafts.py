@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from autotune.errors import UsageError
 from autotune.models import EMBEDDED, from_hub, is_hub_name, local_folder
@@ -45,5 +46,8 @@ def published() -> dict[str, dict[str, str | None]]:
     """The drafts of every YAML in conf/model: by model, the draft by method."""
     from omegaconf import OmegaConf
 
-    found = {path.stem: OmegaConf.load(path) for path in sorted((CONF / "model").glob("*.yaml"))}
-    return {name: dict(config.get("drafts") or {}) for name, config in found.items()}
+    found: dict[str, dict[str, str | None]] = {}
+    for path in sorted((CONF / "model").glob("*.yaml")):
+        config: Any = OmegaConf.load(path)
+        found[path.stem] = dict(config.get("drafts") or {})
+    return found

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import re
 
+from autotune.drafts import no_draft
 from autotune.errors import nearest
 from autotune.overrides import CONF
 
 
-def explain(error: Exception) -> str:
-    """The line for an error of Hydra or OmegaConf."""
+def explain(error: Exception, model: str = "") -> str:
+    """The line for an error of Hydra or OmegaConf; `model` is the name of the one that was chosen, if it is known."""
     text = str(error)
+    draft = re.search(r"Interpolation key 'model\.drafts\.(\w+)' not found", text)
+    if draft:
+        return no_draft(draft[1], model)
     option = re.search(r"Could not find '([\w-]+)/([^']+)'", text)
     if option and (CONF / option[1]).is_dir():
         return unknown_option(option[1], option[2])

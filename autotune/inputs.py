@@ -11,6 +11,7 @@ from typing import Any
 
 from autotune import arms
 from autotune.console.display import Display
+from autotune.drafts import draft_folders
 from autotune.environment import environment
 from autotune.errors import RunError, UsageError, nearest
 from autotune.metrics import OBJECTIVES
@@ -26,11 +27,12 @@ from workloads import Request
 
 @dataclass(frozen=True)
 class Inputs:
-    """What a run works on: a model's folder or a file of responses, `requests` by split."""
+    """What a run works on: a model's folder or a file of responses, `requests` by split, folders of drafts by name."""
 
     model: Path
     requests: Mapping[str, Sequence[Request]]
     space: Space
+    drafts: Mapping[str, str]
 
     @property
     def counts(self) -> dict[str, int]:
@@ -49,8 +51,9 @@ def check(settings: Settings, *, searching: bool) -> Inputs:
     space = space_of(settings) if searching else Space((), {})
     space.default_coordinates()
     splits = ("search", "confirm") if searching else ("confirm",)
+    drafts = draft_folders(arms.speculative_config(settings, {}), space.choices("method.model"), settings.model.name)
     model = recording_of(settings.model) if settings.replays else model_folder(settings.model.path or "")
-    return Inputs(model, requests_by_split(settings.workload, splits, settings.method.warm_requests), space)
+    return Inputs(model, requests_by_split(settings.workload, splits, settings.method.warm_requests), space, drafts)
 
 
 def worker_for(settings: Settings, inputs: Inputs) -> Worker:
@@ -61,7 +64,9 @@ def worker_for(settings: Settings, inputs: Inputs) -> Worker:
         opening = Recording(engine.loader, str(inputs.model), model.tokenizer, model.step_costs, inputs.requests)
     else:
         concurrency, seed = settings.load.concurrency, settings.study.seed
-        opening = Opening(engine.loader, str(inputs.model), engine.options, concurrency, seed, inputs.requests)
+        opening = Opening(
+            engine.loader, str(inputs.model), engine.options, concurrency, seed, inputs.requests, inputs.drafts
+        )
     return Worker(opening, call_limit=settings.study.call_limit, load_limit=settings.study.load_limit)
 
 

@@ -36,7 +36,7 @@ def _known(choice: str) -> str:
     from hydra.core.config_store import ConfigStore
 
     name = "path." + re.sub(r"[^\w.-]+", "-", choice).strip("-.")
-    node = {"name": Path(choice).name, "path": choice}
+    node = {"name": Path(choice).name, "path": choice, "drafts": {}}
     ConfigStore.instance().store(group="model", name=name, node=node, provider="command line")
     return name
 

@@ -18,10 +18,14 @@ def one_of(*choices: str) -> Any:
 
 @dataclass(frozen=True)
 class ModelSettings:
-    """A checkpoint is a folder or a Hub name. A recording is a file of responses to replay; the other keys are its."""
+    """A checkpoint is a folder or a Hub name; `drafts` are its drafts by method, None for one within the model itself.
+
+    A recording is a file of responses to replay; the other keys are its.
+    """
 
     name: str
     path: str | None
+    drafts: dict = field(default_factory=dict)
     kind: str = field(default="checkpoint", metadata={"choices": ("checkpoint", "recording")})
     prompts: str | None = None
     tokenizer: str | None = None

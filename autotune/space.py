@@ -43,6 +43,10 @@ class Space:
             found[dimension.path] = float(f"{value:.10g}") if isinstance(value, float) else value  # 0.35, not 0.350…03
         return found
 
+    def choices(self, path: str) -> tuple[Any, ...]:
+        """What a categorical search of the key `path` may choose; nothing where it is not searched."""
+        return next((dimension.choices for dimension in self.dimensions if dimension.path == path), ())
+
     def default_coordinates(self) -> dict[str, Any]:
         """The configured values as a point of the space; UsageError where a value lies outside its range."""
         coordinates = {}

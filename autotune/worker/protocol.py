@@ -24,7 +24,7 @@ class Reply(StrEnum):
 @dataclass(frozen=True)
 class Opening:
     """What a worker needs to start: which engine, which model, which prompts by split, WARM for those that only fill
-    what a method remembers.
+    what a method remembers. `drafts` are folders by what speculative configs call their drafts.
     """
 
     loader: str
@@ -33,6 +33,7 @@ class Opening:
     concurrency: int
     seed: int
     requests: Mapping[str, Sequence[Request]]
+    drafts: Mapping[str, str]
 
 
 @dataclass(frozen=True)

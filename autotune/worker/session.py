@@ -112,7 +112,7 @@ class Session:
     def _switch(self, arm: Arm) -> Any:
         """The engine of an arm, drafting as the arm wants; the weights stay."""
         engine = self._engine(arm.engine_options)
-        engine.configure_speculation(dict(arm.speculative_config) if arm.speculative_config is not None else None)
+        engine.configure_speculation(found(arm.speculative_config, self._opening.drafts))
         return engine
 
     def _engine(self, options: Mapping[str, Any]) -> Any:
@@ -129,6 +129,13 @@ def wall(run: ArmRun) -> float:
     """Of a run that was timed, as all of this session's are."""
     assert run.wall is not None
     return run.wall
+
+
+def found(config: Mapping[str, Any] | None, drafts: Mapping[str, str]) -> dict[str, Any] | None:
+    """The config with the folder of its draft in place of a name, and of the revision that the folder is of."""
+    if config is None or config.get("model") not in drafts:
+        return dict(config) if config is not None else None
+    return {key: value for key, value in config.items() if key != "revision"} | {"model": drafts[config["model"]]}
 
 
 def loader(name: str) -> Any:
