@@ -14,6 +14,8 @@ class Family:
 
     qkv_bias: bool = False
     qk_norm: bool = False
+    rope_neighbours: bool = False  # dimensions 2i and 2i + 1 of a head are rotated together, not i and i + D/2
+    tied_by_default: bool = False
     skips: tuple[str, ...] = ()
 
 
@@ -23,6 +25,7 @@ FAMILIES = {
     "Qwen2ForCausalLM": Family(qkv_bias=True),
     "Qwen3ForCausalLM": Family(qk_norm=True),
     "MiMoForCausalLM": Family(qkv_bias=True, skips=("model.mtp_layers.",)),
+    "Ernie4_5ForCausalLM": Family(rope_neighbours=True, tied_by_default=True, skips=("model.mtp_",)),
 }
 
 
@@ -45,6 +48,7 @@ class DecoderConfig:
     o_bias: bool
     mlp_bias: bool
     qk_norm: bool
+    rope_neighbours: bool
     windows: tuple[int | None, ...]
     eos_token_ids: tuple[int, ...]
     raw: dict[str, Any]
@@ -90,7 +94,8 @@ def read_raw_config(folder: Path) -> dict[str, Any]:
 def _from_raw(raw: dict[str, Any], architecture: str, eos_token_ids: tuple[int, ...]) -> DecoderConfig:
     family = FAMILIES[architecture]
     heads = raw["num_attention_heads"]
-    attention_bias = bool(raw.get("attention_bias", False))
+    biases = bool(raw.get("use_bias", False))
+    attention_bias = bool(raw.get("attention_bias", biases))
     return DecoderConfig(
         architecture=architecture,
         hidden_size=raw["hidden_size"],
@@ -102,11 +107,12 @@ def _from_raw(raw: dict[str, Any], architecture: str, eos_token_ids: tuple[int, 
         vocab_size=raw["vocab_size"],
         max_position_embeddings=raw["max_position_embeddings"],
         rms_norm_eps=raw.get("rms_norm_eps", 1e-6),
-        tie_word_embeddings=bool(raw.get("tie_word_embeddings", False)),
+        tie_word_embeddings=bool(raw.get("tie_word_embeddings", family.tied_by_default)),
         qkv_bias=family.qkv_bias or attention_bias,
         o_bias=attention_bias and not family.qkv_bias,
-        mlp_bias=bool(raw.get("mlp_bias", False)),
+        mlp_bias=bool(raw.get("mlp_bias", biases)),
         qk_norm=family.qk_norm,
+        rope_neighbours=family.rope_neighbours,
         windows=_windows(raw, architecture),
         eos_token_ids=eos_token_ids,
         raw=raw,

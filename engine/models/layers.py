@@ -79,7 +79,9 @@ def load_layer(
         q = take(f"self_attn.q_proj.{suffix}", q_rows, *columns)
         k = take(f"self_attn.k_proj.{suffix}", kv_rows, *columns)
         v = take(f"self_attn.v_proj.{suffix}", kv_rows, *columns)
-        return torch.cat([interleave_pairs(q, dim), interleave_pairs(k, dim), v])
+        if not config.rope_neighbours:
+            q, k = interleave_pairs(q, dim), interleave_pairs(k, dim)
+        return torch.cat([q, k, v])
 
     gate_up, inners = ("mlp.gate_proj.", "mlp.up_proj."), (inner, inner)
     return LayerWeights(

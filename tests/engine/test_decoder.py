@@ -28,6 +28,8 @@ FAMILIES = [
     ("Qwen2", {}),
     ("Qwen2", {"use_sliding_window": True, "sliding_window": 9, "max_window_layers": 1}),
     ("Qwen3", {"head_dim": 32}),
+    ("Ernie4_5", {"head_dim": 16}),
+    ("Ernie4_5", {"head_dim": 32, "use_bias": True, "tie_word_embeddings": False}),
 ]
 
 
