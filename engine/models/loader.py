@@ -56,9 +56,10 @@ class Weights:
         self._left.discard(name)
         return tensor.to(device=device, dtype=dtype)
 
-    def finish(self, skips: tuple[str, ...] = ()) -> None:
-        """Raise if a tensor was never taken, unless its name starts with one of `skips`."""
-        left = sorted(name for name in self._left if not name.startswith(skips) and not name.endswith(_RECOMPUTED))
+    def finish(self, skips: tuple[str, ...] = (), within: tuple[str, ...] = ("",)) -> None:
+        """Raise if a tensor was never taken whose name starts with one of `within` and none of `skips`."""
+        unused = [name for name in self._left if name.startswith(within) and not name.startswith(skips)]
+        left = sorted(name for name in unused if not name.endswith(_RECOMPUTED))
         if left:
             shown = ", ".join(left[:3]) + (f" and {len(left) - 3} more" if len(left) > 3 else "")
             raise ConfigError(f"{self.folder} holds tensors that its architecture has no place for: {shown}")

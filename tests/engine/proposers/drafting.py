@@ -39,13 +39,15 @@ def target_of(folder: Path, **overrides) -> torch.nn.Module:
     return save_model(folder, seed=3, **overrides)
 
 
-def drive(target: Path, settings: dict, batch: int, seed: int = 0) -> list[Made]:
+def drive(
+    target: Path, settings: dict, batch: int, seed: int = 0, prompt_lengths: tuple[int, ...] = PROMPT_LENGTHS
+) -> list[Made]:
     """Serve three requests with steered acceptance, prompts in chunks of 16; every draft that was made on the way.
 
     The requests sample, for the greedy text of a random model soon stands still; their drafts are greedy all the same.
     """
     rng = random.Random(seed)
-    prompts = [[1, *(rng.randrange(3, VOCAB) for _ in range(count - 1))] for count in PROMPT_LENGTHS]
+    prompts = [[1, *(rng.randrange(3, VOCAB) for _ in range(count - 1))] for count in prompt_lengths]
     wishes = [SamplingParams(max_tokens=count, temperature=1.0, seed=count, ignore_eos=True) for count in LENGTHS]
     engine = Engine.load(target, None, max_num_seqs=batch, num_threads=1, max_num_batched_tokens=16)
     truth = [[*p, *output.token_ids] for p, output in zip(prompts, engine.generate(prompts, wishes), strict=True)]

@@ -1,0 +1,45 @@
+"""Multi-token prediction: the modules that a model was trained with, from its own folder or from another."""
+
+from collections.abc import Sequence
+
+import torch
+
+from engine import sequence as running
+from engine.draft import Seen
+from engine.drafting.chains import Stepper
+from engine.drafting.heads import HeadProposer
+from engine.drafting.host import Host
+from engine.drafting.module_chain import ChainStepper, ModuleChain
+from engine.models.decoder import TargetOutput
+from engine.models.mtp.network import MtpNetwork
+from engine.speculative_config import SpeculativeConfig
+
+
+class MtpProposer(HeadProposer):
+    """One module is a head that feeds on its own output; several form a chain. `model` is the target if not given."""
+
+    needs_model = False
+    network: MtpNetwork
+
+    def __init__(self, config: SpeculativeConfig, host: Host):
+        super().__init__(config, host)
+        modules = self.network.modules
+        self._chain = ModuleChain(modules, self.cache, host.num_slots, self._outputs) if len(modules) > 1 else None
+
+    def load(self) -> MtpNetwork:
+        return MtpNetwork(self.folder, self.host)
+
+    def observe(self, seen: Sequence[Seen], output: TargetOutput) -> None:
+        if self._chain is None:
+            super().observe(seen, output)
+        else:
+            self._chain.observe(seen, self.network.condition(output))
+
+    def stepper(self, sequences: Sequence["running.Sequence"]) -> Stepper:
+        if self._chain is None:
+            return super().stepper(sequences)
+        slots = torch.tensor([sequence.slot for sequence in sequences], device=self._outputs.device)
+        return ChainStepper(self._chain, slots, self.config.num_speculative_tokens or 0)
+
+
+PROPOSER = MtpProposer
