@@ -95,11 +95,11 @@ def answers(settings: HeadSettings, target: Target, target_key: str) -> tuple[li
 
 
 def build_head(settings: HeadSettings, target: Target, rows: list[Answered]) -> Head:
-    """The network on the target's device; an EAGLE-3 head also gets its vocabulary."""
+    """The network on the target's device; a head with a vocabulary of its own also gets that."""
     module, teacher = find(settings.method), load_teacher(settings.target, target)
     extra = []
-    if settings.method == "eagle3":
-        size = settings.head.draft_vocab_size
+    size = getattr(settings.head, "draft_vocab_size", None)
+    if size is not None:
         shown, covered = draft_vocabulary(rows, size, target.config.vocab_size)
         print(
             f"draft vocabulary: {size} of {target.config.vocab_size} tokens, {covered:.2%} of the answers", flush=True
