@@ -21,6 +21,7 @@ from autotune.models import PICKLED, PROJECT, SAFE
 from autotune.train_settings import HeadSettings, load
 from engine.core import Engine
 from engine.loading import Target, load_target
+from engine.models.config import read_config
 from engine.sampling_params import SamplingParams
 from engine.text import Text
 from engine.training.answers import Answered, answered
@@ -39,7 +40,8 @@ GIB = 2**30
 def main(method: str, arguments: list[str]) -> int:
     settings = load(method, arguments)
     recipe = settings.recipe
-    target = load_target(settings.target, None, settings.dtype, settings.device, recipe.threads)
+    length = min(recipe.max_length, read_config(settings.target).max_position_embeddings)
+    target = load_target(settings.target, length, settings.dtype, settings.device, recipe.threads)
     check = getattr(find(method), "check", None)
     if check is not None:
         check(settings.head, target.config)
@@ -76,7 +78,7 @@ def answers(settings: HeadSettings, target: Target, target_key: str) -> tuple[li
     wanted, work = settings.answers, settings.workload
     engine = Engine(target, Text(settings.target), None, wanted.batch, 1024, wanted.seed)
     folder = PROJECT / wanted.folder / f"{settings.model}-{work.name}-{short_hash([target_key, sources(settings)])}"
-    length = min(settings.recipe.max_length, target.max_model_len)
+    length = target.max_model_len
     tokens = wanted.max_tokens or work.max_tokens
     found = head_prompts.requests(work, wanted.split, wanted.prompts + wanted.references, wanted.seed)
     own = head_prompts.prompts(found[: wanted.prompts], engine.tokenizer, length)

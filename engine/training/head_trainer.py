@@ -21,13 +21,16 @@ from engine.training.lessons import Lesson
 from engine.training.muon import Muon
 from engine.training.progress import Curve
 
+# What may change when a run is resumed.
+HARMLESS = ("threads", "checkpoint_minutes", "report_steps", "evaluate_steps")
+
 
 class HeadTrainer:
     """Trains one head; `folder` holds checkpoint.pt and loss.csv. `identity` says what a checkpoint belongs to."""
 
     def __init__(self, head: Head, recipe: HeadRecipe, folder: Path, identity: Mapping[str, Any]) -> None:
         self.head, self.recipe, self.folder = head, recipe, folder
-        self.identity = {**identity, "recipe": asdict(recipe)}
+        self.identity = {**identity, "recipe": {k: v for k, v in asdict(recipe).items() if k not in HARMLESS}}
         square, other = split_parameters(head)
         self.other = other
         self.optimizers: list[tuple[torch.optim.Optimizer, float]] = [

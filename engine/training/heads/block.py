@@ -143,12 +143,12 @@ class Block(nn.Module):
 class Layered:
     """The chains of one layer: true keys of all pairs first, then step after step."""
 
-    def __init__(self, block: Block, rotary: Rotary, inputs: Tensor, at: Tensor) -> None:
-        """inputs [B, N, width] of the pairs at positions 0 .. N - 1."""
+    def __init__(self, block: Block, rotary: Rotary, inputs: Tensor, at: Tensor, true: Keys | None = None) -> None:
+        """inputs [B, N, width] of the pairs at positions 0 .. N - 1; `true`: their keys, if they are made already."""
         rows, count = inputs.shape[:2]
         positions = torch.arange(count, device=inputs.device).expand(rows, -1)
         self.block, self.rotary, self.inputs, self.at = block, rotary, inputs, at
-        self.context = Context(block.self_attn.make_keys(inputs, positions, rotary), at)
+        self.context = Context(true or block.self_attn.make_keys(inputs, positions, rotary), at)
         self.steps = 0
 
     def first(self, residuals: Tensor) -> Tensor:

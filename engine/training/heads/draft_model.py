@@ -96,11 +96,14 @@ class DraftChain:
         for index, block in enumerate(head.layers):
             assert isinstance(block, Block)
             normed = head.input_layernorms[index](x)
-            self.layers.append(Layered(block, self.rotary, normed, self.at))
             self.residual = x
-            if index + 1 < len(head.layers):
-                x = Layered(block, self.rotary, normed, everywhere).first(x)
-                self.layers[-1].steps = 1  # its step 0 has just been computed for all positions
+            if index + 1 == len(head.layers):
+                self.layers.append(Layered(block, self.rotary, normed, self.at))
+                break
+            whole = Layered(block, self.rotary, normed, everywhere)
+            x = whole.run(normed, x)
+            self.layers.append(Layered(block, self.rotary, normed, self.at, whole.context.true))
+            self.layers[-1].steps = 1  # its step 0 has just been computed for all positions
 
     def step(self, tokens: Tensor) -> Tensor:
         last = self.layers[-1]

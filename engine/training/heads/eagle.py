@@ -45,7 +45,8 @@ class Eagle(Head):
 
     def noisy(self, hidden: Tensor) -> Tensor:
         size = hidden.square().mean().sqrt() * self.options.noise
-        return hidden + (2 * torch.rand_like(hidden) - 1) * size
+        draw = torch.rand(hidden.shape)  # on the CPU: a checkpoint holds its generator
+        return hidden + (2 * draw.to(hidden.device) - 1) * size
 
     def logits(self, states: Tensor, step: int) -> Tensor:
         return self.teacher.logits(states)
