@@ -84,13 +84,16 @@ def open_worker(worker: Worker, settings: Settings, inputs: Inputs, display: Dis
         raise RunError(f"the model could not be loaded: {problem}") from problem
     display.phase("warming up")
     split = "search" if "search" in inputs.requests else "confirm"
+    notes: list[str] = []
     try:
-        worker.prepare([arms.baseline(settings), arms.candidate(settings, {})], split)
+        notes = worker.prepare([arms.baseline(settings), arms.candidate(settings, {})], split)
     except Refused as refusal:
         raise UsageError(str(refusal)) from refusal
     except WorkerProblem:
         pass  # the first trial meets it again and records it
-    return environment(opened.environment)
+    for note in notes:
+        display.say(f"note: {note}")
+    return {**environment(opened.environment), "notes": notes}
 
 
 def _check_fields(settings: Settings) -> None:

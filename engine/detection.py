@@ -63,8 +63,8 @@ def detect(
     predicted = n_predict(found, draft)
     if found == "mtp" and predicted == 1 and (num_speculative_tokens or 1) > 1:
         warnings.append(
-            f"num_speculative_tokens={num_speculative_tokens} runs the one MTP module of {model or 'the target'} "
-            "again on its own output, which it was not trained for: later positions are accepted less often"
+            f"{model or 'the target'} has one MTP module, which num_speculative_tokens above 1 runs again on its own "
+            "output; where it was not trained for that, later positions are accepted less often"
         )
     return Detection(found, predicted, tuple(warnings))
 

@@ -49,8 +49,9 @@ class Worker:
         self.load_seconds = time.perf_counter() - self._began
         return opened
 
-    def prepare(self, arms: Sequence[Arm], split: str) -> None:
-        self._call("prepare", arms=list(arms), split=split)
+    def prepare(self, arms: Sequence[Arm], split: str) -> list[str]:
+        """Returns what the engine warned of so far."""
+        return self._call("prepare", arms=list(arms), split=split) or []
 
     def measure(self, unit: str, split: str, indices: Sequence[int], repeat: int, order: Sequence[str]) -> UnitResult:
         return self._call("measure", unit=unit, split=split, indices=list(indices), repeat=repeat, order=list(order))

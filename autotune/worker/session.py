@@ -6,6 +6,7 @@ import gc
 import importlib
 import inspect
 import logging
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -33,6 +34,7 @@ class Session:
         self._own = load(self._loader, opening.model_path, opening.engine_options)
         self._other: tuple[Mapping[str, Any], Any] | None = None
         self._arms: dict[str, Arm] = {}
+        self._notes: dict[str, None] = {}  # what the engine warned of, each once
         environment = dict(self._own.environment())
         self._dtype = str(environment.get("dtype", "float32"))
         tokenizer, limit = self._own.tokenizer, environment.get("max_model_len")
@@ -44,8 +46,11 @@ class Session:
         lengths = {split: [len(p.token_ids) for p in prompts] for split, prompts in self._prompts.items()}
         self.opened = Opened({**environment, "chat_template": template_of(tokenizer)}, lengths)
 
-    def prepare(self, arms: Sequence[Arm], split: str) -> None:
-        """Take up the arms of the next measurements, clear what an earlier trial left, and warm every shape."""
+    def prepare(self, arms: Sequence[Arm], split: str) -> list[str]:
+        """Take up the arms of the next measurements, clear what an earlier trial left, and warm every shape.
+
+        Returns what the engine warned of so far.
+        """
         self._arms = {arm.name: arm for arm in arms}
         warm = self._prompts[split][: self._opening.concurrency]
         for arm in arms:
@@ -56,6 +61,7 @@ class Session:
             engine.reset()
             if self._responses and arm.speculative_config is not None:
                 engine.remember(self._responses)  # a method that cannot says so now
+        return list(self._notes)
 
     def measure(self, unit: str, split: str, indices: Sequence[int], repeat: int, order: Sequence[str]) -> UnitResult:
         """Every arm on the same prompts, in the given order, and then the comparison of what they answered.
@@ -112,7 +118,10 @@ class Session:
     def _switch(self, arm: Arm) -> Any:
         """The engine of an arm, drafting as the arm wants; the weights stay."""
         engine = self._engine(arm.engine_options)
-        engine.configure_speculation(found(arm.speculative_config, self._opening.drafts))
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", UserWarning)
+            engine.configure_speculation(found(arm.speculative_config, self._opening.drafts))
+        self._notes |= dict.fromkeys(str(each.message) for each in caught if each.category is UserWarning)
         return engine
 
     def _engine(self, options: Mapping[str, Any]) -> Any:

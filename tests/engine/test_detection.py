@@ -80,7 +80,7 @@ def test_how_many_tokens_a_draft_was_made_for():
     assert detect(None, "org/a", build("eagle3_speculators").config).n_predict == 3
     assert detect("eagle", "org/a", build("eagle_llama3").config).n_predict is None
     again = detect("mtp", None, build("mtp_mimo").config, num_speculative_tokens=3)
-    assert "runs the one MTP module of the target again" in again.warnings[0]
+    assert "the target has one MTP module" in again.warnings[0]
 
 
 def test_nothing_to_go_by_is_refused():
