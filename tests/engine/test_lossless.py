@@ -8,15 +8,18 @@ from omegaconf import OmegaConf
 
 from engine import Engine, SamplingParams
 from engine.proposers import available_methods
+from engine.speculative_config import field_names
+from tests.engine.drafts import settings_for
 
 METHODS = sorted((Path(__file__).resolve().parents[2] / "conf" / "method").glob("*.yaml"))
 
 
 def settings_of(path):
     """The speculative config of a method's YAML: what is given there, without the study's own keys."""
+    known = field_names()
     values = OmegaConf.to_container(OmegaConf.load(path))
     values["method"] = values["method"] or "none"
-    return {key: value for key, value in values.items() if key not in ("name", "search") and value is not None}
+    return {key: value for key, value in values.items() if key in known and value is not None}
 
 
 def test_every_registered_method_has_a_yaml():
@@ -57,15 +60,16 @@ def alone(random_model, requests):
 @pytest.mark.parametrize("path", METHODS, ids=lambda path: path.stem)
 @pytest.mark.parametrize("batch", [1, 3, 16])
 @pytest.mark.parametrize("temperature", [0.0, 0.8])
-def test_output_equals_the_request_on_its_own(random_model, requests, alone, path, batch, temperature):
-    settings = settings_of(path)
+def test_output_equals_the_request_on_its_own(random_model, requests, alone, path, batch, temperature, tmp_path):
+    settings = settings_for(settings_of(path), random_model, tmp_path)
     engine = Engine.load(
         random_model, settings, max_num_seqs=batch, dtype="float32", num_threads=1, max_num_batched_tokens=48
     )
     prompts, params = requests
     outputs = engine.generate(prompts, sampling_params(params, temperature))
     assert [output.token_ids for output in outputs] == alone[temperature]
-    assert settings["method"] == "none" or engine.stats.num_accepted_tokens > 0
+    assert settings["method"] == "none" or engine.stats.num_draft_tokens > 0
+    assert "model" in settings or settings["method"] == "none" or engine.stats.num_accepted_tokens > 0
     engine.reset()
 
 

@@ -6,8 +6,10 @@ import pytest
 
 import workloads
 from engine import Engine, SamplingParams
+from tests.engine.test_lossless import METHODS, settings_of
 
-MODEL = Path(__file__).resolve().parents[2] / "models" / "tiny"
+ROOT = Path(__file__).resolve().parents[2]
+MODEL = ROOT / "models" / "tiny"
 SOURCES = ["summarization", "chat", "qa", "math", "translation", "rag", "code", "mixed"]
 NGRAM = {"method": "ngram", "num_speculative_tokens": 6, "prompt_lookup_min": 1, "prompt_lookup_max": 4}
 NEAR_TIE = 1e-4  # of the target's own scores: below it, two batch shapes may round to different tokens
@@ -50,12 +52,50 @@ def test_ngram_changes_no_token(prompts, truth, batch):
     engine = Engine.load(MODEL, NGRAM, max_num_seqs=batch, dtype="float32", num_threads=1)
     outputs = engine.generate(prompts, wishes(temperature))
     assert engine.stats.num_accepted_tokens > (300 if temperature else 1000)
-    near_ties = 0
-    for ours, theirs, wish in zip(outputs, expected, wishes(temperature), strict=True):
-        if ours.token_ids != theirs.token_ids:
-            near_ties += 1
-            assert gap(engine, ours, theirs, wish) < NEAR_TIE
-    assert near_ties <= 1
+    assert near_ties(engine, outputs, expected, wishes(temperature)) <= 1
+
+
+def near_ties(engine, outputs, expected, params):
+    """How many outputs differ, after making sure that each does so where the target's own scores are all but equal."""
+    differing = [
+        triple for triple in zip(outputs, expected, params, strict=True) if triple[0].token_ids != triple[1].token_ids
+    ]
+    for ours, theirs, wish in differing:
+        assert gap(engine, ours, theirs, wish) < NEAR_TIE
+    return len(differing)
+
+
+@pytest.fixture(scope="module")
+def plain(engine, prompts):
+    """64 prompts over all workloads, greedy, without speculation."""
+    engine.configure_speculation(None)
+    chosen = prompts[:: len(prompts) // 64][:64]
+    params = [SamplingParams(max_tokens=16 + i % 32, temperature=0.0) for i in range(len(chosen))]
+    return chosen, params, engine.generate(chosen, params)
+
+
+@pytest.fixture(scope="module", params=[1, 3, 16], ids="batch{}".format)
+def batched(request):
+    return Engine.load(MODEL, max_num_seqs=request.param, dtype="float32", num_threads=1)
+
+
+@pytest.mark.parametrize("path", METHODS, ids=lambda path: path.stem)
+def test_every_method_with_its_trained_draft_changes_no_token(batched, plain, path):
+    """K from 1 to 8, shared out over the batch sizes."""
+    settings = settings_of(path)
+    if "model" in settings:
+        folder = ROOT / "models" / f"tiny-{path.stem.replace('_', '-').removesuffix('-model')}"
+        if not folder.exists():
+            pytest.skip(f"{folder.name} is not built")
+        settings["model"] = str(folder)
+    chosen, params, expected = plain
+    for k in {1: (1, 4, 7), 3: (2, 5, 8), 16: (3, 6)}[batched.environment()["max_num_seqs"]]:
+        most = {"medusa": 4, "mlp_speculator": 3}.get(path.stem, k)
+        if path.stem != "none":
+            settings["num_speculative_tokens"] = min(k, most)
+        batched.configure_speculation(settings)
+        assert near_ties(batched, batched.generate(chosen, params), expected, params) <= 1
+        assert path.stem == "none" or batched.stats.num_accepted_tokens > 50
 
 
 def gap(engine, ours, theirs, wish):
