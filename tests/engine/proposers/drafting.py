@@ -23,9 +23,11 @@ class Made(NamedTuple):
     tokens: list[int]
     limit: int
     drafted: list[int]
+    probs: torch.Tensor | None  # q of every drafted token
 
 
-Reference = Callable[[list[int], int], list[int]]
+Choose = Callable[[int, torch.Tensor], int]
+Reference = Callable[[list[int], int, Choose], None]  # of (tokens, limit): asks for a token a step, given its logits
 PROMPT_LENGTHS, LENGTHS, VOCAB = (41, 7, 30), (34, 21, 90), 96
 
 
@@ -68,12 +70,13 @@ def steer(engine: Engine, truth: list[list[int]], made: list[Made], rng: random.
         ends = list(itertools.accumulate(draft.counts))
         tokens = []
         for sequence, limit, count, end in zip(sequences, limits, draft.counts, ends, strict=True):
-            made.append(Made(list(sequence.tokens), limit, list(draft.tokens[end - count : end])))
+            probs = None if draft.probs is None else draft.probs[end - count : end]
+            made.append(Made(list(sequence.tokens), limit, list(draft.tokens[end - count : end]), probs))
             told = next(full for full in truth if full[: len(sequence.tokens)] == sequence.tokens)
             right = told[len(sequence.tokens) :][:count]
             taken = rng.randint(0, count)
             tokens += right[:taken] + [(token + 1) % VOCAB for token in right[taken:]]
-        return Draft(tokens, draft.counts)
+        return Draft(tokens, draft.counts)  # one-hot: what was replaced was not drawn from q
 
     engine._proposer.propose = steered
 
@@ -83,5 +86,26 @@ def check(made: list[Made], reference: Reference) -> None:
     assert len(made) > 15
     assert sum(len(one.drafted) for one in made) > 40
     for one in made:
-        expected = reference(one.tokens, one.limit) if one.limit else []
+        expected: list[int] = []
+
+        def best(step: int, logits: torch.Tensor, into: list[int] = expected) -> int:
+            into.append(int(logits.argmax()))
+            return into[step]
+
+        with torch.no_grad():
+            reference(one.tokens, one.limit, best)
         assert one.drafted == expected, f"at {len(one.tokens)} tokens"
+
+
+def check_probs(made: list[Made], reference: Reference) -> None:
+    """Every q is the softmax of the reference's logits after the tokens that were drafted before."""
+    assert sum(len(one.drafted) for one in made) > 40
+    for one in made:
+
+        def same(step: int, logits: torch.Tensor, one: Made = one) -> int:
+            assert torch.allclose(one.probs[step].float(), logits.softmax(-1), atol=1e-4)
+            assert one.probs[step, one.drafted[step]] > 0
+            return one.drafted[step]
+
+        with torch.no_grad():
+            reference(one.tokens, one.limit, same)

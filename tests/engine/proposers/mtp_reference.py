@@ -79,9 +79,9 @@ class Module:
         return (rms(out, self.w("shared_head.norm"), self.eps) if self.family == "Glm4Moe" else out) @ self.head.T
 
 
-def drafts(modules: list[Module], tokens: list[int], hidden: Tensor, limit: int) -> list[int]:
+def draft_by(modules: list[Module], tokens: list[int], hidden: Tensor, limit: int, choose: Any) -> None:
     """hidden [len(tokens) - 1, H]. Step s asks module s mod n; after every n steps their outputs pass for states."""
-    said, known, stand_ins = [], list(tokens), []
+    known, stand_ins = list(tokens), []
     for step in range(limit):
         if step and step % len(modules) == 0:
             hidden = torch.cat([hidden, torch.stack(stand_ins)])
@@ -89,11 +89,8 @@ def drafts(modules: list[Module], tokens: list[int], hidden: Tensor, limit: int)
         states = hidden
         for k in range(step % len(modules) + 1):
             states = modules[k].forward(known[k + 1 : k + 1 + len(hidden)], states)
-        token = int(modules[step % len(modules)].logits(states[-1]).argmax())
         stand_ins.append(states[-1])
-        said.append(token)
-        known.append(token)
-    return said
+        known.append(choose(step, modules[step % len(modules)].logits(states[-1])))
 
 
 def rms(x: Tensor, weight: Tensor, eps: float) -> Tensor:

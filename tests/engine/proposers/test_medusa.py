@@ -6,7 +6,7 @@ from checkpoints import build
 from torch.nn.functional import silu
 
 from engine import ConfigError, Engine
-from tests.engine.proposers.drafting import check, drive, hidden_states, target_of
+from tests.engine.proposers.drafting import check, check_probs, drive, hidden_states, target_of
 
 SIZES = {"hidden_size": 64, "vocab_size": 96}
 LAYOUTS = {
@@ -33,10 +33,15 @@ def slow(checkpoint, model):
         named = [f"{i}.{block}.weight", f"lm_heads.{i}.weight", "lm_heads.0.weight"]
         return tensors[next(name for name in named if name in tensors)] @ h
 
-    def draft(tokens, limit):
+    def wide(short):
+        if "token_map" not in tensors:
+            return short
+        return torch.full((96,), -torch.inf).index_copy(0, tensors["token_map"], short)
+
+    def draft(tokens, limit, choose):
         h = hidden_states(model, tokens[:-1])[-1]
-        said = [int(logits(i, h).argmax()) for i in range(limit)]
-        return [int(tensors["token_map"][token]) for token in said] if "token_map" in tensors else said
+        for i in range(limit):
+            choose(i, wide(logits(i, h)))
 
     return draft
 
@@ -49,6 +54,15 @@ def test_drafts_are_those_of_the_formula(tmp_path, case, batch, cutoff):
     settings = {"method": "medusa", "model": str(checkpoint.save(tmp_path / "draft")), "num_speculative_tokens": 4}
     made = drive(tmp_path / "target", settings | ({"disable_by_batch_size": cutoff} if cutoff else {}), batch)
     check(made, slow(checkpoint, model))
+
+
+@pytest.mark.parametrize("case", ["medusa_reference", "medusa_vllm, fewer tokens"])
+def test_q_of_a_node_is_the_softmax_of_its_head(tmp_path, case):
+    layout, wishes = LAYOUTS[case]
+    model, checkpoint = target_of(tmp_path / "target"), build(layout, SIZES, **wishes)
+    settings = {"method": "medusa", "model": str(checkpoint.save(tmp_path / "draft")), "num_speculative_tokens": 4}
+    made = drive(tmp_path / "target", settings | {"draft_sample_method": "probabilistic"}, batch=3)
+    check_probs(made, slow(checkpoint, model))
 
 
 def load(tmp_path, checkpoint, k=2):

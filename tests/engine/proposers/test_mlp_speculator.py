@@ -7,7 +7,7 @@ import torch
 from checkpoints import build
 
 from engine import ConfigError, Engine
-from tests.engine.proposers.drafting import check, drive, hidden_states, target_of
+from tests.engine.proposers.drafting import check, check_probs, drive, hidden_states, target_of
 
 SIZES = {"hidden_size": 64, "vocab_size": 96}
 CASES = {
@@ -29,8 +29,8 @@ def slow(checkpoint, model):
     def plain(x):
         return x * torch.rsqrt((x * x).mean() + 1e-6)
 
-    def draft(tokens, limit):
-        s, token, said = hidden_states(model, tokens[:-1])[-1], tokens[-1], []
+    def draft(tokens, limit, choose):
+        s, token = hidden_states(model, tokens[:-1])[-1], tokens[-1]
         if config["scale_input"]:
             s = plain(s) / math.sqrt(2)
         for i in range(limit):
@@ -38,9 +38,7 @@ def slow(checkpoint, model):
             s = t[f"proj.{projection}.weight"] @ s + ew / sw * t[f"emb.{one}.weight"][token]
             s = plain(s) * t[f"ln.{one}.weight"] + t[f"ln.{one}.bias"]
             s = 0.5 * s * (1 + torch.erf(s / math.sqrt(2)))
-            token = int((t[f"head.{one}.weight"] @ s).argmax())
-            said.append(token)
-        return said
+            token = choose(i, t[f"head.{one}.weight"] @ s)
 
     return draft
 
@@ -57,6 +55,14 @@ def test_drafts_are_those_of_the_formula(tmp_path, case, batch, cutoff):
     settings = {"method": "mlp_speculator", "model": draft, "num_speculative_tokens": depth}
     made = drive(tmp_path / "target", settings | ({"disable_by_batch_size": cutoff} if cutoff else {}), batch)
     check(made, slow(checkpoint, model))
+
+
+def test_q_is_the_softmax_after_the_tokens_drafted_before(tmp_path):
+    model, checkpoint = target_of(tmp_path / "target"), build("mlp_speculator", SIZES)
+    draft = str(checkpoint.save(tmp_path / "draft"))
+    settings = {"method": "mlp_speculator", "model": draft, "num_speculative_tokens": 3}
+    made = drive(tmp_path / "target", settings | {"draft_sample_method": "probabilistic"}, batch=3)
+    check_probs(made, slow(checkpoint, model))
 
 
 def load(tmp_path, checkpoint, k=3):

@@ -6,10 +6,10 @@ from checkpoints import build
 
 from engine import ConfigError, Engine
 from engine.hub import load_transformers
-from tests.engine.proposers.drafting import check, drive, hidden_states, target_of
-from tests.engine.proposers.mtp_reference import Module, drafts
+from tests.engine.proposers.drafting import check, check_probs, drive, hidden_states, target_of
+from tests.engine.proposers.mtp_reference import Module, draft_by
 
-pytestmark = pytest.mark.filterwarnings("ignore:num_speculative_tokens=. runs the one MTP module")
+pytestmark = pytest.mark.filterwarnings("ignore:.*has one MTP module")
 SIZES = {"hidden_size": 64, "vocab_size": 96}
 DENSE = ("mtp_mimo", "mtp_ernie")
 PUBLISHED = ("mtp_deepseek_v3", "mtp_glm4_moe", "mtp_qwen3_next", "mtp_longcat_flash")
@@ -19,9 +19,8 @@ def slow(checkpoint, model, count=1, tables=None):
     embeddings, head = tables or (model.model.embed_tokens.weight.detach(), model.lm_head.weight.detach())
     modules = [Module(checkpoint.config, checkpoint.tensors, k, embeddings, head) for k in range(count)]
 
-    def draft(tokens, limit):
-        with torch.no_grad():
-            return drafts(modules, tokens, hidden_states(model, tokens[:-1]), limit)
+    def draft(tokens, limit, choose):
+        draft_by(modules, tokens, hidden_states(model, tokens[:-1]), limit, choose)
 
     return draft
 
@@ -90,6 +89,14 @@ def test_glm_may_bring_tables_of_its_own(tmp_path):
     reference = slow(checkpoint, model, tables=(own[0], own[1]))
     settings = settings_for(checkpoint.save(tmp_path / "draft"))
     check(drive(tmp_path / "target", settings, batch=3), reference)
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_q_is_the_softmax_after_the_tokens_drafted_before(tmp_path, count):
+    model = target_of(tmp_path / "target")
+    checkpoint = build("mtp_mimo", SIZES, num_nextn_predict_layers=count)
+    settings = settings_for(checkpoint.save(tmp_path / "draft"), 4) | {"draft_sample_method": "probabilistic"}
+    check_probs(drive(tmp_path / "target", settings, batch=3), slow(checkpoint, model, count))
 
 
 def load(tmp_path, checkpoint, k=1):
