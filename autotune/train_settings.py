@@ -28,12 +28,12 @@ class AnswerSettings:
     folder: str
     split: str
     held_out_split: str
+    max_tokens: int | None
     prompts: int = ranged(low=1)
     sampled: float = ranged(low=0.0, high=1.0)
     temperature: float = ranged(low=0.01)
     references: int = ranged(low=0)
     held_out_prompts: int = ranged(low=1)
-    max_tokens: int | None
     batch: int = ranged(low=1)
     seed: int = ranged(low=0)
 

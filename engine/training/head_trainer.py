@@ -21,6 +21,7 @@ from engine.training.lessons import Lesson
 from engine.training.muon import Muon
 from engine.training.progress import Curve
 
+PREPARE = 8  # batches that a head sees before the first step
 # What may change when a run is resumed.
 HARMLESS = ("threads", "checkpoint_minutes", "report_steps", "evaluate_steps")
 
@@ -48,6 +49,9 @@ class HeadTrainer:
 
     def run(self, lessons: Features, held_out: Sequence[Lesson], stop_after: int | None = None) -> None:
         """Train to the end of the budget, or for `stop_after` steps."""
+        if not self.step:
+            count = len(lessons.batches)
+            self.head.prepare([lessons.get(index) for index in range(0, count, -(-count // PREPARE))])
         report, saved = Report(self), time.monotonic()
         last = self.step + stop_after if stop_after else None
         while self.done < 1 and self.step != last:

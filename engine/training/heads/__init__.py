@@ -6,7 +6,7 @@ import pkgutil
 from importlib import import_module
 from types import ModuleType
 
-SUPPORT = ("base", "block", "layout")
+SUPPORT = ("base", "block", "layout", "lookup")
 
 
 def methods() -> tuple[str, ...]:

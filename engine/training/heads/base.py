@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import field
 from typing import Any, Protocol
 
@@ -53,6 +54,9 @@ class Head(nn.Module, ABC):
         super().__init__()
         self.teacher = teacher
         self.shown: Tensor | None = None  # ids of the target's vocabulary that it can draft, ascending; None is all
+
+    def prepare(self, batches: Sequence[Lesson]) -> None:
+        """Set starting weights from a few batches; called once, before the first step."""
 
     @abstractmethod
     def chain(self, batch: Lesson, noise: bool = False) -> Chain:

@@ -6,6 +6,7 @@ g = fc(aux) once for every true pair, later the layer's own output before its no
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,7 @@ from engine.models.config import DecoderConfig
 from engine.training.heads.base import Chain, Head, at_least, shifted
 from engine.training.heads.block import Block, Layered, RMSNorm, linear, sizes_of
 from engine.training.heads.layout import layer_tensors, llama_like
+from engine.training.heads.lookup import prepare_lookup, slow_dims
 from engine.training.lessons import Lesson
 from engine.training.teacher import Teacher, checked_boundaries
 
@@ -27,6 +29,7 @@ class Options:
     steps: int = at_least(1, 4)
     step_decay: float = at_least(0, 0.8)
     aux_layers: tuple[int, ...] | None = None  # boundaries; None: 2, L // 2, L - 3
+    copying_start: bool = True  # engine/training/heads/lookup.py
 
 
 class Eagle3(Head):
@@ -36,7 +39,7 @@ class Eagle3(Head):
         config, hidden = teacher.config, teacher.config.hidden_size
         self.boundaries = boundaries(options, config)
         self.steps, self.step_decay = options.steps, options.step_decay
-        self.shown = shown
+        self.shown, self.copying_start = shown, options.copying_start
         self.fc = linear(len(self.boundaries) * hidden, hidden)
         self.input_layernorm = RMSNorm(hidden, config.rms_norm_eps)
         self.hidden_norm = RMSNorm(hidden, config.rms_norm_eps)
@@ -46,6 +49,12 @@ class Eagle3(Head):
         with torch.no_grad():
             self.lm_head.weight.copy_(teacher.head[shown])
             self.norm.weight.copy_(teacher.norm)
+
+    def prepare(self, batches: Sequence[Lesson]) -> None:
+        if self.copying_start:
+            teacher = self.teacher
+            slow = slow_dims(*teacher.rotation(2))
+            prepare_lookup(self.fc, self.midlayer.self_attn, teacher.embeddings, teacher.head, slow, batches)
 
     def chain(self, batch: Lesson, noise: bool = False) -> Chain:
         return Eagle3Chain(self, batch)
