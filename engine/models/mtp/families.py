@@ -5,20 +5,22 @@ the two halves, the names, the block, whether the embedding at position 0 is zer
 with the block's output before or after the last norm.
 """
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 
 @dataclass(frozen=True, slots=True)
 class PublishedBlock:
     """A block that transformers computes: the names of its classes begin with `stem`, in the module `package`.
 
-    kind  "layer": its decoder layer; "latent_dense": its latent attention under a dense feed-forward network
+    kind      "layer": its decoder layer; "latent_dense": its latent attention under a dense feed-forward network
+    settings  of the config, so that layer 0 is of the modules' kind
     """
 
     stem: str
     package: str
     kind: Literal["layer", "latent_dense"] = "layer"
+    settings: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,13 @@ def _like_deepseek(
     )
 
 
+ALL_EXPERTS = {"first_k_dense_replace": 0}
+FULL_ATTENTION = {
+    "num_hidden_layers": 1,
+    "layer_types": ["full_attention"],
+    "decoder_sparse_step": 1,
+    "mlp_only_layers": [],
+}
 MIMO = MtpFamily(
     block="model.mtp_layers.{k}.",
     within="model.mtp_layers.",
@@ -103,7 +112,7 @@ QWEN3_NEXT = MtpFamily(
     hidden_norm="mtp.pre_fc_norm_hidden",
     fuse="mtp.fc",
     last_norm="mtp.norm",
-    published=PublishedBlock("Qwen3Next", "qwen3_next"),
+    published=PublishedBlock("Qwen3Next", "qwen3_next", settings=FULL_ATTENTION),
     zero_first=False,
     norm_offset=1.0,
 )
@@ -119,9 +128,13 @@ LONGCAT_FLASH = MtpFamily(
     embeddings="model.mtp.embed_tokens",
 )
 FAMILIES = {
-    "DeepseekV3ForCausalLM": _like_deepseek(PublishedBlock("DeepseekV3", "deepseek_v3")),
-    "Glm4MoeForCausalLM": _like_deepseek(PublishedBlock("Glm4Moe", "glm4_moe"), feedback="raw", own_tables="optional"),
-    "PanguUltraMoEForCausalLM": _like_deepseek(PublishedBlock("PanguUltraMoE", "pangu_ultra_moe")),
+    "DeepseekV3ForCausalLM": _like_deepseek(PublishedBlock("DeepseekV3", "deepseek_v3", settings=ALL_EXPERTS)),
+    "Glm4MoeForCausalLM": _like_deepseek(
+        PublishedBlock("Glm4Moe", "glm4_moe", settings=ALL_EXPERTS), feedback="raw", own_tables="optional"
+    ),
+    "PanguUltraMoEForCausalLM": _like_deepseek(
+        PublishedBlock("PanguUltraMoE", "pangu_ultra_moe", settings=ALL_EXPERTS)
+    ),
     "MiMoForCausalLM": MIMO,
     "Ernie4_5ForCausalLM": ERNIE,
     "Ernie4_5_MoeForCausalLM": ERNIE,

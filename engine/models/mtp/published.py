@@ -5,22 +5,16 @@ cache, as in the native layers, so a rejected draft needs no clean-up here eithe
 """
 
 from collections.abc import Mapping, Sequence
-from importlib import import_module
-from types import ModuleType
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from engine.errors import ConfigError
-from engine.hub import load_transformers
 from engine.models.attention import Span
 from engine.models.kv_cache import KVCache
 from engine.models.loader import Weights
 from engine.models.mtp.families import PublishedBlock
-
-FUSED = {"experts.gate_up_proj": ("gate_proj", "up_proj"), "experts.down_proj": ("down_proj",)}
-EXACT = "e_score_correction_bias"  # stays fp32 in every dtype
+from engine.models.mtp.published_layer import load_published
 
 
 class TransformersBlock:
@@ -36,11 +30,8 @@ class TransformersBlock:
         max_model_len: int,
         like: tuple[torch.dtype, torch.device],
     ):
-        classes = _classes(kind)
-        config = _config(classes, kind, raw)
         self._index = index
-        self._layer = _load(_build(classes, kind, config), weights, prefix, like)
-        rotary = getattr(classes, f"{kind.stem}RotaryEmbedding")(config).to(like[1])
+        self._layer, rotary = load_published(kind, raw, weights, prefix, like)
         probe = torch.zeros(1, dtype=like[0], device=like[1])
         self._cos, self._sin = rotary(probe, torch.arange(max_model_len, device=like[1])[None])
 
@@ -91,83 +82,3 @@ def cache_heads(kind: PublishedBlock, raw: Mapping[str, Any]) -> tuple[int, int]
         return 1, (raw["kv_lora_rank"] + raw["qk_rope_head_dim"] + 1) // 2
     heads = raw["num_attention_heads"]
     return raw.get("num_key_value_heads") or heads, raw.get("head_dim") or raw["hidden_size"] // heads
-
-
-def _classes(kind: PublishedBlock) -> ModuleType:
-    load_transformers()
-    try:
-        return import_module(f"transformers.models.{kind.package}.modeling_{kind.package}")
-    except ModuleNotFoundError:
-        raise ConfigError(
-            f"the installed transformers has no {kind.stem}, which computes the block of these MTP modules: "
-            "they cannot be run until it has"
-        ) from None
-
-
-def _config(classes: ModuleType, kind: PublishedBlock, raw: Mapping[str, Any]) -> Any:
-    """transformers' config, with the modules' own block described as layer 0."""
-    values = {key: value for key, value in raw.items() if key not in ("architectures", "layer_types")}
-    own: dict[str, Any] = {"first_k_dense_replace": 0} if "first_k_dense_replace" in raw else {}
-    if raw.get("kv_lora_rank"):
-        own["head_dim"] = raw["qk_rope_head_dim"]  # what is rotated of a latent head
-    if kind.package == "qwen3_next":
-        layers = raw["num_hidden_layers"]
-        own = {"layer_types": ["full_attention"] * layers, "decoder_sparse_step": 1, "mlp_only_layers": []}
-    config = getattr(classes, f"{kind.stem}Config")(**values | own)
-    config._attn_implementation = "sdpa"
-    config._experts_implementation = "eager"
-    return config
-
-
-def _build(classes: ModuleType, kind: PublishedBlock, config: Any) -> nn.Module:
-    with torch.device("meta"):
-        if kind.kind == "layer":
-            return getattr(classes, f"{kind.stem}DecoderLayer")(config, 0)
-        return LatentDenseLayer(classes, kind.stem, config)
-
-
-def _load(layer: nn.Module, weights: Weights, prefix: str, like: tuple[torch.dtype, torch.device]) -> nn.Module:
-    """Take every tensor of the layer, the experts one by one as they are published."""
-    state = {}
-    for name, empty in layer.state_dict().items():
-        fused = next((stem for stem in FUSED if name.endswith(stem)), None)
-        if fused:
-            state[name] = _experts(weights, prefix + name.removesuffix(fused), FUSED[fused], tuple(empty.shape), like)
-        else:
-            dtype = torch.float32 if name.endswith(EXACT) else like[0]
-            state[name] = weights.take(prefix + name, tuple(empty.shape), dtype, like[1])
-    layer.load_state_dict(state, assign=True)
-    return layer.eval().requires_grad_(False)
-
-
-def _experts(
-    weights: Weights,
-    prefix: str,
-    names: tuple[str, ...],
-    shape: tuple[int, ...],
-    like: tuple[torch.dtype, torch.device],
-) -> Tensor:
-    """[experts, rows, columns], where an expert's rows are those of all `names`."""
-    each = (shape[1] // len(names), shape[2])
-    return torch.stack(
-        [
-            torch.cat([weights.take(f"{prefix}experts.{i}.{name}.weight", each, *like) for name in names])
-            for i in range(shape[0])
-        ]
-    )
-
-
-class LatentDenseLayer(nn.Module):
-    """LongCat-Flash's module: latent attention, then a dense network, each behind its norm."""
-
-    def __init__(self, classes: ModuleType, stem: str, config: Any):
-        super().__init__()
-        norm = getattr(classes, f"{stem}RMSNorm")
-        self.input_layernorm = norm(config.hidden_size, eps=config.rms_norm_eps)
-        self.post_attention_layernorm = norm(config.hidden_size, eps=config.rms_norm_eps)
-        self.self_attn = getattr(classes, f"{stem}MLA")(config, 0)
-        self.transformer_layer = nn.ModuleDict({"mlp": getattr(classes, f"{stem}MLP")(config)})
-
-    def forward(self, hidden_states: Tensor, **step: Any) -> Tensor:
-        x = hidden_states + self.self_attn(hidden_states=self.input_layernorm(hidden_states), **step)[0]
-        return x + self.transformer_layer["mlp"](self.post_attention_layernorm(x))
