@@ -18,10 +18,10 @@ def draft_folder(name: str, revision: str | None, model: str, method: str) -> Pa
         return folder
     if is_hub_name(name):
         return from_hub(name, revision)
-    hint = f"train it with: python -m autotune.train method={method} model={model}"
-    if Path(name).parts[:1] != (EMBEDDED,):
-        hint = f"give a folder in Hugging Face format or org/name, or {hint}"
-    raise UsageError(f"draft {name!r} of method {method} does not exist; {hint}")
+    ways = [] if Path(name).parts[:1] == (EMBEDDED,) else ["give a folder in Hugging Face format or org/name"]
+    if (CONF / "train" / f"{method}.yaml").is_file():
+        ways.append(f"train it with: python -m autotune.train method={method} model={model}")
+    raise UsageError(f"draft {name!r} of method {method} does not exist; {', or '.join(ways)}")
 
 
 def draft_folders(config: Mapping[str, object] | None, others: Iterable[object], model: str) -> dict[str, str]:
