@@ -69,6 +69,8 @@ def resolve(
 
 def _read_draft(config: SpeculativeConfig, target: TargetFacts | None) -> Mapping[str, Any] | None:
     """config.json of the draft; of mtp without a model that of the target; None for methods without weights."""
+    if config.method in available_methods() and "model" not in find_proposer(config.method).knobs:
+        return None
     if config.model is not None and config.model not in NGRAM_MODELS:
         return draft_config.read_draft(Path(config.model))
     if config.method == "mtp" or config.method in MTP_ALIASES:

@@ -74,8 +74,9 @@ def test_parameters_are_checked_by_name_value_and_what_is_allowed(given, message
 
 
 def test_a_method_without_weights_takes_no_model(save):
-    with pytest.raises(ConfigError, match="model has no effect with method ngram"):
-        resolve({"method": "ngram", "num_speculative_tokens": 3, "model": save("eagle_bare")})
+    for model in (save("eagle_bare"), "no/such/folder"):
+        with pytest.raises(ConfigError, match="model has no effect with method ngram"):
+            resolve({"method": "ngram", "num_speculative_tokens": 3, "model": model})
     assert resolve({"method": "ngram", "num_speculative_tokens": 3, "model": "ngram"}).model is None
 
 
