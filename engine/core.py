@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from engine import noise, probes, sampler
-from engine.draft import Draft, Seen, Verification
+from engine import probes, sampler
+from engine.draft import Draft, Verification
 from engine.drafting.host import Host
 from engine.drafting.kept import Proposers
 from engine.errors import ConfigError, EngineError
@@ -22,7 +22,7 @@ from engine.models.kv_cache import KVCache
 from engine.outputs import RequestOutput
 from engine.proposers import resolve
 from engine.requests import check_params, check_prompt, new_sequence, params_for
-from engine.rows import Rows, build_rows, rows_to_process
+from engine.rows import Rows, build_rows, coins, rows_to_process, seen_rows
 from engine.sampling_params import SamplingParams
 from engine.scheduler import Scheduler
 from engine.sequence import Batch, Sequence
@@ -165,7 +165,7 @@ class Engine:
         t4 = clock()
         finished = self._commit(batch, rows.ready, draft, verification, t4)
         t5 = clock()
-        self._proposer.observe(_seen(batch, draft, verification), output)
+        self._proposer.observe(seen_rows(batch, draft, verification), output)
         t6 = clock()
         self.timing.count_step(len(rows.token_ids), t2 - t1 + t6 - t5, t3 - t2, t4 - t3, t5 - t4 + t1 - t0)
         return finished
@@ -248,7 +248,7 @@ class Engine:
         wants_raw = any(sequence.params.logprobs is not None for sequence in sequences)
         self._raw_logits = logits.clone() if processed and wants_raw else logits
         choices, sampled = sampler.choose(logits, processed, self._target.config.eos_token_ids)
-        return verify(draft, choices, sampled, _coins(sequences, draft) if draft.probs is not None else ())
+        return verify(draft, choices, sampled, coins(sequences, draft) if draft.probs is not None else ())
 
     def _commit(
         self,
@@ -289,27 +289,3 @@ class Engine:
     def _must_be_idle(self, what: str) -> None:
         if not self._scheduler.is_idle:
             raise EngineError(f"{what} needs an idle engine: {self.num_running} requests run, {self.num_waiting} wait")
-
-
-def _seen(batch: Batch, draft: Draft, verification: Verification) -> list[Seen]:
-    """The rows of the step that are final, of the sequences that go on."""
-    seen, row = [], 0
-    for sequence, drafted, accepted in zip(batch.decoding, draft.counts, verification.num_accepted, strict=False):
-        if not sequence.finish_reason:
-            count = 1 + accepted
-            seen.append(Seen(sequence, sequence.num_computed - count, range(row, row + count), False))
-        row += 1 + drafted
-    for sequence, count in batch.prefilling:
-        if not sequence.finish_reason:
-            seen.append(Seen(sequence, sequence.num_computed - count, range(row, row + count), True))
-        row += count
-    return seen
-
-
-def _coins(sequences: list[Sequence], draft: Draft) -> list[float]:
-    """A coin for every drafted token, keyed by its request's seed and its position."""
-    return [
-        noise.coin(sequence.seed, len(sequence.tokens) + j)
-        for sequence, count in zip(sequences, draft.counts, strict=True)
-        for j in range(count)
-    ]

@@ -1,9 +1,10 @@
-"""The rows of a step: which tokens go through the target, where their keys and values lie, and who gets logits."""
+"""The rows of a step: which tokens go through the target, whose logits are needed, and what became final."""
 
 from collections.abc import Sequence as Sequences
 from dataclasses import dataclass
 
-from engine.draft import Draft
+from engine import noise
+from engine.draft import Draft, Seen, Verification
 from engine.models.attention import Span
 from engine.sampler import Row
 from engine.sequence import Batch, Sequence
@@ -58,3 +59,27 @@ def rows_to_process(sequences: Sequences[Sequence], draft: Draft) -> list[Row]:
         row += count + 1
         node += count
     return processed
+
+
+def seen_rows(batch: Batch, draft: Draft, verification: Verification) -> list[Seen]:
+    """The rows of the step that are final, of the sequences that go on."""
+    seen, row = [], 0
+    for sequence, drafted, accepted in zip(batch.decoding, draft.counts, verification.num_accepted, strict=False):
+        if not sequence.finish_reason:
+            count = 1 + accepted
+            seen.append(Seen(sequence, sequence.num_computed - count, range(row, row + count), False))
+        row += 1 + drafted
+    for sequence, count in batch.prefilling:
+        if not sequence.finish_reason:
+            seen.append(Seen(sequence, sequence.num_computed - count, range(row, row + count), True))
+        row += count
+    return seen
+
+
+def coins(sequences: Sequences[Sequence], draft: Draft) -> list[float]:
+    """A coin for every drafted token, keyed by its request's seed and its position."""
+    return [
+        noise.coin(sequence.seed, len(sequence.tokens) + j)
+        for sequence, count in zip(sequences, draft.counts, strict=True)
+        for j in range(count)
+    ]
