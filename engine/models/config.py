@@ -15,7 +15,6 @@ class Family:
     qkv_bias: bool = False
     qk_norm: bool = False
     rope_neighbours: bool = False  # dimensions 2i and 2i + 1 of a head are rotated together, not i and i + D/2
-    tied_by_default: bool = False
     skips: tuple[str, ...] = ()
 
 
@@ -25,7 +24,7 @@ FAMILIES = {
     "Qwen2ForCausalLM": Family(qkv_bias=True),
     "Qwen3ForCausalLM": Family(qk_norm=True),
     "MiMoForCausalLM": Family(qkv_bias=True, skips=("model.mtp_layers.",)),
-    "Ernie4_5ForCausalLM": Family(rope_neighbours=True, tied_by_default=True, skips=("model.mtp_",)),
+    "Ernie4_5ForCausalLM": Family(rope_neighbours=True, skips=("model.mtp_",)),
 }
 
 
@@ -107,7 +106,7 @@ def _from_raw(raw: dict[str, Any], architecture: str, eos_token_ids: tuple[int, 
         vocab_size=raw["vocab_size"],
         max_position_embeddings=raw["max_position_embeddings"],
         rms_norm_eps=raw.get("rms_norm_eps", 1e-6),
-        tie_word_embeddings=bool(raw.get("tie_word_embeddings", family.tied_by_default)),
+        tie_word_embeddings=bool(raw.get("tie_word_embeddings", False)),
         qkv_bias=family.qkv_bias or attention_bias,
         o_bias=attention_bias and not family.qkv_bias,
         mlp_bias=bool(raw.get("mlp_bias", biases)),
