@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from engine.errors import ConfigError
+from engine.models.config import DecoderConfig
 from engine.models.loader import Weights
 from engine.training.heads.base import Chain, Head, at_least, labels
 from engine.training.heads.block import Block, Layered, RMSNorm, sizes_of
@@ -113,6 +115,18 @@ class DraftChain:
         for norm, layer in zip(self.head.input_layernorms, self.layers, strict=True):
             x = layer.next(norm(x), x)
         return x
+
+
+def check(options: Options, config: DecoderConfig) -> None:
+    """ConfigError for layers that a plain Llama cannot copy, or that the target does not have."""
+    if options.copied_layers and (config.qk_norm or config.qkv_bias or config.o_bias or config.mlp_bias):
+        raise ConfigError(
+            f"layers of {config.architecture} have head norms or biases, which a Llama draft cannot copy: "
+            "give train.head.copied_layers=[]"
+        )
+    for layer in options.copied_layers:
+        if not 0 <= layer < config.num_layers:
+            raise ConfigError(f"copied_layers names layer {layer}: the target has 0 to {config.num_layers - 1}")
 
 
 HEAD, OPTIONS = DraftModel, Options
