@@ -14,7 +14,7 @@ from typing import Any
 from omegaconf import OmegaConf
 
 import workloads
-from benchmarks.timing import finish, table
+from benchmarks.timing import finish
 from engine import Engine, SamplingParams
 from engine.speculative_config import field_names
 
@@ -28,8 +28,9 @@ def methods(k: int) -> Iterator[tuple[str, dict[str, Any]]]:
     known = field_names()
     for path in sorted((ROOT / "conf" / "method").glob("*.yaml")):
         model = OmegaConf.load(ROOT / "conf" / "model" / "tiny.yaml")
-        values = OmegaConf.to_container(OmegaConf.create({"model": model, "method": OmegaConf.load(path)}), resolve=True)
-        config = {key: value for key, value in values["method"].items() if key in known and value is not None}
+        both = OmegaConf.create({"model": model, "method": OmegaConf.load(path)})
+        values = OmegaConf.to_container(both.method, resolve=True)
+        config = {key: value for key, value in values.items() if key in known and value is not None}
         if "num_speculative_tokens" in config:
             yield path.stem, config | {"num_speculative_tokens": min(k, FEWER.get(path.stem, k))}
 
@@ -58,8 +59,9 @@ def page(found: dict[str, dict[str, dict[str, Any]]], arguments: argparse.Namesp
     """The tables as Markdown."""
     head = f"""# Acceptance on the embedded model
 
-`python -m benchmarks.acceptance` makes this page: models/tiny, greedy in float32, {arguments.prompts} held-out prompts a workload, at most
-{arguments.tokens} tokens an answer, num_speculative_tokens {arguments.k} (mlp_speculator: 3, its stages).
+`python -m benchmarks.acceptance` makes this page: models/tiny, greedy in float32, {arguments.prompts} held-out prompts
+a workload, at most {arguments.tokens} tokens an answer, num_speculative_tokens {arguments.k} (mlp_speculator: 3, its
+stages). suffix remembers the answers to earlier prompts of the same workload.
 
 ## Mean acceptance length (tokens per target pass)
 
