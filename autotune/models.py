@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -48,18 +49,17 @@ def from_hub(name: str, revision: str | None = None) -> Path:
     """The cached snapshot, or a download where the network and HF_HUB_OFFLINE allow it."""
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     from huggingface_hub import HfApi, snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
+    from huggingface_hub.utils import logging
 
-    try:
+    logging.set_verbosity_error()  # its retries are not our user's business
+    with contextlib.suppress(Exception):  # it is not there, or only in part
         cached = Path(snapshot_download(name, revision=revision, local_files_only=True))
         if has_weights(cached):
             return cached
-    except (LocalEntryNotFoundError, OSError, ValueError):
-        pass
     try:
         patterns = wanted(HfApi().list_repo_files(name, revision=revision))
         return Path(snapshot_download(name, revision=revision, allow_patterns=patterns, etag_timeout=5))
-    except (HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled, OSError, ValueError) as error:
+    except Exception as error:  # of the Hub, of the network below it, or of the disk
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UsageError(
             f"model {name!r} is no folder here, is not in the local Hugging Face cache and could not be downloaded "

@@ -111,11 +111,18 @@ def test_pickled_weights_are_downloaded_only_where_there_are_no_others(files: li
     assert "*.py" not in asked
 
 
-@pytest.mark.parametrize("words", [["model=llama31_8b", "method=eagle3"], ["model=Some-Org/some-model"]])
-def test_no_network_and_no_cache_is_one_line(tmp_path: Path, words: list[str]) -> None:
-    offline = {**os.environ, "HF_HUB_CACHE": str(tmp_path), "HF_HUB_OFFLINE": "1"}
+@pytest.mark.parametrize(
+    ("words", "network"),
+    [
+        (["model=llama31_8b", "method=eagle3"], {"HF_HUB_OFFLINE": "1"}),
+        (["model=Some-Org/some-model"], {"HF_ENDPOINT": "http://127.0.0.1:9"}),
+    ],
+    ids=["offline", "nobody answers"],
+)
+def test_no_network_and_no_cache_is_one_line(tmp_path: Path, words: list[str], network: dict[str, str]) -> None:
+    environment = {**os.environ, "HF_HUB_CACHE": str(tmp_path), **network}
     command = [sys.executable, "-m", "autotune", *words, f"outputs={tmp_path}", "tracking=none"]
-    done = subprocess.run(command, env=offline, cwd=CONF.parent, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, env=environment, cwd=CONF.parent, capture_output=True, text=True, check=False)
     assert done.returncode == 2, done.stderr
     assert done.stderr.startswith("error: ")
     assert done.stderr.count("\n") == 1
