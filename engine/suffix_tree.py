@@ -8,21 +8,33 @@ compressed where no suffix ends and none branches off. A label is a stretch of t
 from collections import deque
 from typing import NamedTuple
 
+import numpy as np
 
-class Node:
+from engine.siblings import Sibling, Siblings
+
+
+class Node(Sibling):
     """An edge with its lower end: the label tokens[start : start + length], then the children by first token."""
 
-    __slots__ = ("best", "children", "count", "length", "start", "tokens")
+    __slots__ = ("children", "length", "order", "start", "tokens")
 
     def __init__(self, tokens: list[int], start: int, length: int, count: int):
         self.tokens, self.start, self.length, self.count = tokens, start, length, count
         self.children: dict[int, Node] = {}
-        self.best: Node | None = None  # the child with the highest count
+        self.order: Siblings[Node] | None = None  # of the children, the likeliest first; None where there are none
 
-    def raise_best(self, child: "Node") -> None:
-        """Of equal counts the child that was last seen again counts as best; of those seen once, the first."""
-        if self.best is None or child.count > self.best.count or child.count == self.best.count > 1:
-            self.best = child
+    @property
+    def best(self) -> "Node | None":
+        """The child with the highest count."""
+        return self.order.first if self.order is not None else None
+
+    def add(self, child: "Node") -> None:
+        """A first or a further child, seen once."""
+        self.children[child.tokens[child.start]] = child
+        if self.order is None:
+            self.order = Siblings(child)
+        else:
+            self.order.append(child)
 
 
 class Place(NamedTuple):
@@ -36,10 +48,10 @@ class Path(NamedTuple):
     """Drafted tokens and their expected number of accepts: the sum of their probabilities."""
 
     tokens: list[int]
-    score: float
+    score: np.float32
 
 
-EMPTY = Path([], 0.0)
+ONE, EMPTY = np.float32(1), Path([], np.float32(0))
 
 
 class Text:
@@ -88,19 +100,23 @@ class SuffixTree:
 
     @staticmethod
     def likeliest_path(place: Place, limit: int, min_prob: float) -> Path:
-        """Follow the most frequent continuation for up to `limit` tokens while its probability stays at `min_prob`."""
-        (node, offset), prob, score = place, 1.0, 0.0
+        """Follow the most frequent continuation for up to `limit` tokens while its probability stays at `min_prob`.
+
+        In single precision, like other implementations: rounding decides which of two paths of equal score wins.
+        """
+        (node, offset), prob, score = place, ONE, EMPTY.score
         tokens: list[int] = []
-        while len(tokens) < limit and prob >= min_prob:
+        least = np.float32(min_prob)
+        while len(tokens) < limit and prob >= least:
             if offset < node.length:
                 tokens.append(node.tokens[node.start + offset])
                 score += prob
                 offset += 1
-            elif node.best is None:
+            elif (best := node.best) is None:
                 break
             else:
-                prob *= node.best.count / node.count
-                node, offset = node.best, 0
+                prob = prob * np.float32(best.count / node.count)
+                node, offset = best, 0
         return Path(tokens, score)
 
     def _step(self, node: Node, token: int, tokens: list[int]) -> Node:
@@ -115,8 +131,8 @@ class SuffixTree:
             node.children = {child.tokens[child.start]: child}
             return node
         lower = child if child.length == 1 else _split(node, child, token)
-        lower.count += 1
-        node.raise_best(lower)
+        assert node.order is not None
+        node.order.rise(lower)
         return lower
 
     def _grow(self, node: Node, tokens: list[int], is_root: bool) -> Node:
@@ -124,21 +140,20 @@ class SuffixTree:
         if node.count == 1 and not is_root and node.tokens is tokens and node.start + node.length == last:
             node.length += 1  # a leaf of this suffix alone
             return node
-        leaf = node.children[tokens[last]] = Node(tokens, last, 1, 1)
-        node.raise_best(leaf)
+        leaf = Node(tokens, last, 1, 1)
+        node.add(leaf)
         return leaf
 
     def _forget(self, suffix: list[int]) -> None:
         node, depth = self._root, 0
         while depth < len(suffix):
             child = node.children[suffix[depth]]
-            child.count -= 1
-            if child.count == 0:
+            assert node.order is not None
+            if child.count == 1:
                 del node.children[suffix[depth]]
-            if node.best is child:
-                node.best = max(node.children.values(), key=lambda other: other.count, default=None)
-            if child.count == 0:
+                node.order.remove(child)
                 return
+            node.order.fall(child)
             node, depth = child, depth + child.length
 
 
@@ -151,8 +166,8 @@ def _split(node: Node, child: Node, token: int) -> Node:
     """Cut the first token of `child` off into a node of its own between the two."""
     upper = Node(child.tokens, child.start, 1, child.count)
     _shorten(child)
-    upper.children[child.tokens[child.start]] = upper.best = child
     node.children[token] = upper
-    if node.best is child:
-        node.best = upper
+    assert node.order is not None
+    node.order.replace(child, upper)
+    upper.add(child)
     return upper
