@@ -10,6 +10,8 @@ from autotune.errors import UsageError
 from autotune.models import EMBEDDED, from_hub, is_hub_name, local_folder
 from autotune.overrides import CONF
 
+REPLAY = "replay"  # the model of conf/model that is none
+
 
 def draft_folder(name: str, revision: str | None, model: str, method: str) -> Path:
     """The folder of a draft given as a folder or a Hub name; UsageError says how to get one that is missing."""
@@ -37,6 +39,8 @@ def draft_folders(config: Mapping[str, object] | None, others: Iterable[object],
 
 def no_draft(method: str, model: str) -> str:
     """The line for a method that a model's YAML names no draft for."""
+    if model == REPLAY:
+        return f"method {method} needs a model, which a replay has not; choose a method that drafts from tokens alone"
     models = sorted(name for name, drafts in published().items() if method in drafts)
     known = f"models that have one are {', '.join(models)}" if models else "no model of conf/model has one"
     return f"model {model} names no draft for method {method}; {known}, or give method.model=FOLDER or org/name"

@@ -30,10 +30,17 @@ def check_replay(settings: Settings) -> None:
 
 
 def _check_recording(settings: Settings) -> None:
+    from engine.errors import ConfigError
+    from engine.replay import refuse_with_model
+
     if settings.workload.source != SOURCE:
         raise UsageError(
             f"workload {settings.workload.name} has no recorded responses; a replay takes workload=recorded"
         )
+    try:
+        refuse_with_model((settings.method.speculative_config or {}).get("method") or "none")
+    except ConfigError as error:
+        raise UsageError(str(error)) from error
     if settings.load.kind != "single":
         raise UsageError(f"load={settings.load.name} has no meaning in a replay; it takes one request at a time")
     if settings.search.get("engine"):
