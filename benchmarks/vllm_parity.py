@@ -3,8 +3,9 @@
     python -m benchmarks.vllm_parity --vllm-python ENV/bin/python [--methods eagle3,mtp] [--prompts 8] [--threads 1]
 
 vLLM lives in an environment of its own (docs/log.md says how it was made). For every method that vLLM runs on a CPU:
-mean acceptance length (1 + accepted / drafts) of both, their difference, which must stay within 3 %, and whether the
-emitted tokens are the same. Heads are those of models/ unless --heads names a folder with others of the same names.
+mean acceptance length (1 + accepted / drafts) of both, their difference, which must stay within 3 %, the emitted
+tokens, and the drafts themselves where both drafted after the same text. One prompt at a time. Heads are those of
+models/ unless --heads names a folder with others of the same names.
 """
 
 import argparse
@@ -60,24 +61,59 @@ def prompts_of(model: str, count: int, max_tokens: int, sources: list[str]) -> l
 
 
 def ours(job: dict[str, Any], case: Case, threads: int) -> dict[str, Any]:
-    """The same counters as vLLM's, from this engine."""
+    """The same counters as vLLM's, from this engine, and every draft by the length of the text it continues."""
     engine = Engine.load(
         case["target"],
         case["speculative_config"],
-        max_num_seqs=job["batch"],
+        max_num_seqs=1,
         max_model_len=job["max_model_len"],
         dtype="float32",
         num_threads=threads,
     )
-    outputs = engine.generate(job["prompts"], SamplingParams(temperature=0.0, max_tokens=job["max_tokens"]))
+    drafts = record_drafts(engine)
+    tokens, drafted = [], []
+    for prompt in job["prompts"]:
+        output = engine.generate([prompt], SamplingParams(temperature=0.0, max_tokens=job["max_tokens"]))[0]
+        tokens.append(output.token_ids)
+        drafted.append(drafts.copy())
+        drafts.clear()
     stats = engine.stats
     return {
-        "tokens": [output.token_ids for output in outputs],
+        "tokens": tokens,
+        "drafts": drafted,
         "num_drafts": stats.num_drafts,
         "num_draft_tokens": stats.num_draft_tokens,
         "num_accepted_tokens": stats.num_accepted_tokens,
         "num_accepted_tokens_per_pos": list(stats.num_accepted_tokens_per_pos),
     }
+
+
+def record_drafts(engine: Engine) -> dict[int, list[int]]:
+    """A mapping that grows by the draft of every step."""
+    proposer = engine._proposer
+    propose, drafts = proposer.propose, {}
+
+    def recording(sequences: Any, limits: Any) -> Any:
+        draft = propose(sequences, limits)
+        drafts[len(sequences[0].tokens)] = list(draft.tokens)
+        return draft
+
+    proposer.propose = recording  # type: ignore[method-assign]
+    return drafts
+
+
+def by_length(prompt: list[int], tokens: list[int], drafts: list[list[int]]) -> dict[int, list[int]]:
+    """vLLM's drafts by the length of the text each continues: a step emits what is accepted and one token more."""
+    found, length = {}, len(prompt) + 1
+    for draft in drafts:
+        rest = tokens[length - len(prompt) :]
+        if not rest:
+            break
+        found[length] = draft
+        length += 1 + next(
+            (i for i, (a, b) in enumerate(zip(draft, rest, strict=False)) if a != b), min(len(draft), len(rest))
+        )
+    return found
 
 
 def theirs(job: dict[str, Any], python: str, threads: int) -> dict[str, Any]:
@@ -98,11 +134,12 @@ def acceptance_length(counts: dict[str, Any]) -> float:
     return 1 + counts["num_accepted_tokens"] / counts["num_drafts"] if counts.get("num_drafts") else 1.0
 
 
-def compare(mine: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
+def compare(prompts: list[list[int]], mine: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
     if "error" in mine or "error" in other:
         return {"error": mine.get("error") or f"vLLM: {other['error']}"}
     lengths = acceptance_length(mine), acceptance_length(other)
     same = sum(a == b for a, b in zip(mine["tokens"], other["tokens"], strict=True))
+    agreed, compared = same_drafts(prompts, mine, other)
     return {
         "ours": lengths[0],
         "vllm": lengths[1],
@@ -110,9 +147,25 @@ def compare(mine: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
         "within": abs(lengths[0] / lengths[1] - 1) <= TOLERANCE,
         "same_outputs": same,
         "outputs": len(mine["tokens"]),
+        "same_drafts": agreed,
+        "compared_drafts": compared,
         "drafts": [mine["num_drafts"], other.get("num_drafts", 0)],
         "accepted_per_position": [mine["num_accepted_tokens_per_pos"], other.get("num_accepted_tokens_per_pos", [])],
     }
+
+
+def same_drafts(prompts: list[list[int]], mine: dict[str, Any], other: dict[str, Any]) -> tuple[int, int]:
+    """How many drafts agree of those that both made after the same text, as far as the shorter one goes."""
+    agreed = compared = 0
+    for i, prompt in enumerate(prompts):
+        theirs = by_length(prompt, other["tokens"][i], other["drafts"][i])
+        for length, draft in mine["drafts"][i].items():
+            end = length - len(prompt)
+            if length in theirs and mine["tokens"][i][:end] == other["tokens"][i][:end]:
+                shorter = min(len(draft), len(theirs[length]))
+                compared += 1
+                agreed += draft[:shorter] == theirs[length][:shorter]
+    return agreed, compared
 
 
 def parse() -> argparse.Namespace:
@@ -124,7 +177,6 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--prompts", type=int, default=6, help="prompts per source")
     parser.add_argument("--max-tokens", type=int, default=160)
     parser.add_argument("--k", type=int, default=4, help="num_speculative_tokens")
-    parser.add_argument("--batch", type=int, default=4)
     parser.add_argument("--threads", type=int, default=1)
     return parser.parse_args()
 
@@ -138,7 +190,6 @@ def main() -> int:
         "prompts": prompts_of(target, wishes.prompts, wishes.max_tokens, wishes.sources.split(",")),
         "max_tokens": wishes.max_tokens,
         "max_model_len": MAX_MODEL_LEN,
-        "batch": wishes.batch,
         "cases": {name: chosen[name] for name in names},
     }
     vllm = theirs(job, wishes.vllm_python, wishes.threads)
@@ -148,21 +199,22 @@ def main() -> int:
             mine = ours(job, chosen[name], wishes.threads)
         except Exception as error:
             mine = {"error": f"{type(error).__name__}: {error}"}
-        results[name] = compare(mine, vllm.get(name, {"error": "no result"}))
+        results[name] = compare(job["prompts"], mine, vllm.get(name, {"error": "no result"}))
     show(results)
     finish("vllm_parity", {"k": wishes.k, "prompts": len(job["prompts"]), "methods": results})
     return 0 if all(result.get("within") for result in results.values()) else 1
 
 
 def show(results: dict[str, Any]) -> None:
-    header = ["method", "ours", "vLLM", "difference", "same outputs", "drafts"]
+    header = ["method", "ours", "vLLM", "difference", "same outputs", "same drafts"]
     rows = []
     for name, found in results.items():
         if "error" in found:
             print(f"{name}: {found['error']}")
             continue
         same = f"{found['same_outputs']}/{found['outputs']}"
-        rows.append([name, found["ours"], found["vllm"], f"{found['difference']:+.2%}", same, found["drafts"]])
+        drafts = f"{found['same_drafts']}/{found['compared_drafts']}"
+        rows.append([name, found["ours"], found["vllm"], f"{found['difference']:+.2%}", same, drafts])
     table("mean acceptance length, greedy, float32", header, rows)
 
 

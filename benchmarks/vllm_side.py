@@ -2,8 +2,9 @@
 
     VLLM_PYTHON benchmarks/vllm_side.py JOB.json RESULT.json
 
-JOB holds prompts (token ids), max_tokens, max_model_len, batch and cases {name: {target, speculative_config}}. RESULT
-gets, by case, the tokens and vLLM's own counters, or the error. Greedy, float32, one process for all cases.
+JOB holds prompts (token ids), max_tokens, max_model_len and cases {name: {target, speculative_config}}. RESULT gets, by
+case, the tokens, the drafts of every prompt in their order, and vLLM's own counters, or the error. Greedy, float32, one
+prompt at a time, one process for all cases.
 """
 
 import gc
@@ -58,7 +59,7 @@ def run(job: dict[str, Any], case: dict[str, Any]) -> dict[str, Any]:
         dtype="float32",
         enforce_eager=True,
         max_model_len=job["max_model_len"],
-        max_num_seqs=job["batch"],
+        max_num_seqs=1,
         max_num_batched_tokens=2048,
         kv_cache_memory_bytes=512 << 20,
         enable_prefix_caching=False,
@@ -66,12 +67,32 @@ def run(job: dict[str, Any], case: dict[str, Any]) -> dict[str, Any]:
         seed=0,
     )
     try:
-        params = SamplingParams(temperature=0.0, max_tokens=job["max_tokens"])
-        prompts = [TokensPrompt(prompt_token_ids=ids) for ids in job["prompts"]]
-        outputs = llm.generate(prompts, params, use_tqdm=False)
-        return {"tokens": [list(output.outputs[0].token_ids) for output in outputs]} | counters(llm)
+        params, drafts = SamplingParams(temperature=0.0, max_tokens=job["max_tokens"]), record_drafts(llm)
+        tokens, drafted = [], []
+        for ids in job["prompts"]:
+            output = llm.generate([TokensPrompt(prompt_token_ids=ids)], params, use_tqdm=False)[0]
+            tokens.append(list(output.outputs[0].token_ids))
+            drafted.append(drafts.copy())
+            drafts.clear()
+        return {"tokens": tokens, "drafts": drafted} | counters(llm)
     finally:
         close(llm)
+
+
+def record_drafts(llm: Any) -> list[list[int]]:
+    """A list that grows by the draft of every step, empty ones included."""
+    worker = llm.llm_engine.engine_core.engine_core.model_executor.driver_worker
+    runner = getattr(worker, "worker", worker).model_runner
+    propose, drafts = runner.propose_draft_token_ids, []
+
+    def recording(*given: Any, **named: Any) -> Any:
+        proposed = propose(*given, **named)
+        rows = proposed.tolist() if hasattr(proposed, "tolist") else proposed
+        drafts.append([int(token) for token in rows[0]] if rows else [])
+        return proposed
+
+    runner.propose_draft_token_ids = recording
+    return drafts
 
 
 def counters(llm: Any) -> dict[str, Any]:
