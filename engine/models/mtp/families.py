@@ -1,8 +1,8 @@
 """How the families of MTP modules differ, by the architecture that a config.json names.
 
 All compute z = fuse([norm(embedding), norm(hidden)]), one decoder block, a norm, the head. What varies is the order of
-the two halves, the names, the block, whether the embedding at position 0 is zeroed, and whether the next step is fed
-with the block's output before or after the last norm.
+the two halves, the names, the block, whether the embedding at position 0 is zeroed, and whether the target's state and
+the block's output are taken before or after their last norm.
 """
 
 from dataclasses import dataclass, field
@@ -31,6 +31,7 @@ class MtpFamily:
     within        where the tensors of modules begin: none of these may be left over
     published     None: the block is a dense layer of our own
     rope_neighbours  of a block of our own: as in models.config.Family
+    reads         the target's state after its final norm, or before it
     hidden_first  the order of the fused halves: [hidden, embedding]; else [embedding, hidden]
     last_norm     None: the block's output goes to the head as it is
     feedback      what the next step reads: the output after the last norm, or before it
@@ -49,6 +50,7 @@ class MtpFamily:
     last_norm: str | None
     published: PublishedBlock | None = None
     rope_neighbours: bool = False
+    reads: Literal["normed", "raw"] = "normed"
     hidden_first: bool = False
     feedback: Literal["normed", "raw"] = "normed"
     zero_first: bool = True
@@ -94,6 +96,7 @@ MIMO = MtpFamily(
     hidden_norm="model.mtp_layers.{k}.hidden_layernorm",
     fuse="model.mtp_layers.{k}.input_proj",
     last_norm="model.mtp_layers.{k}.final_layernorm",
+    reads="raw",
     hidden_first=True,
 )
 ERNIE = MtpFamily(

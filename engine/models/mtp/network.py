@@ -1,7 +1,7 @@
 """MTP modules over pairs of a token and a state: z = fuse([norm(embed(x_{i+1})), norm(h_i)]), block, norm, head.
 
-Module 0 reads the target's state h_i after the final norm; module k reads module k - 1's output at the same position
-and the token one further on, and keeps keys and values of its own.
+Module 0 reads the target's state h_i, after the final norm in most families; module k reads module k - 1's output at
+the same position and the token one further on, and keeps keys and values of its own.
 """
 
 from collections.abc import Sequence
@@ -24,13 +24,12 @@ from engine.models.mtp.reader import Block, MtpReader
 class MtpNetwork:
     """All modules of a folder. As a head network it is its first module."""
 
-    taps = (FINAL,)
-
     def __init__(self, folder: Path, host: Host):
         raw = read_raw_config(folder)
         reader, count = MtpReader(folder, raw, host), mtp_modules(raw)
         if not count:
             raise ConfigError(f"{folder} holds no MTP modules: its config.json gives no num_nextn_predict_layers")
+        self.taps = (FINAL if reader.family.reads == "normed" else host.target.config.num_layers,)
         self.config, blocks = reader.blocks(count, host)
         self.modules = [MtpModule(reader, k, block, host) for k, block in enumerate(blocks)]
         reader.finish(count)
@@ -38,7 +37,7 @@ class MtpNetwork:
 
     def condition(self, output: TargetOutput) -> Tensor:
         """[rows, H] what pairs take from the target."""
-        return output.taps[FINAL]
+        return output.taps[self.taps[0]]
 
 
 class MtpModule:

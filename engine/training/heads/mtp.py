@@ -1,8 +1,8 @@
 """A multi-token-prediction module in the layout of MiMo-7B (arXiv 2505.07608), added to a frozen target.
 
-z = input_proj [hidden_layernorm(h), token_layernorm(embedding)], one Qwen2 layer, final_layernorm; that output goes to
-the target's head and is fed back. The embedding at position 0 is zero. The engine uses module 0 for every step, so the
-module is trained on its own output for several steps.
+z = input_proj [hidden_layernorm(h), token_layernorm(embedding)], with h before the target's final norm (vLLM's choice
+for MiMo), one Qwen2 layer, final_layernorm; that output goes to the target's head and is fed back. The embedding at
+position 0 is zero. The engine uses module 0 for every step, so it is trained on its own output for several steps.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from torch import Tensor
 
 from engine.models.config import DecoderConfig
 from engine.models.loader import Weights
-from engine.training.heads.base import Chain, Head, at_least, full_states, labels, shifted
+from engine.training.heads.base import Chain, Head, at_least, labels, shifted
 from engine.training.heads.block import Block, Layered, RMSNorm, linear, sizes_of
 from engine.training.heads.layout import check_mimo, layer_tensors, mimo_config, mimo_target
 from engine.training.lessons import Lesson
@@ -36,6 +36,7 @@ class Mtp(Head):
         super().__init__(teacher)
         config, hidden = teacher.config, teacher.config.hidden_size
         self.steps, self.step_decay, self.labels = options.steps, options.step_decay, options.labels
+        self.boundaries = (config.num_layers,)
         self.input_proj = linear(2 * hidden, hidden)
         self.hidden_layernorm = RMSNorm(hidden, config.rms_norm_eps)
         self.token_layernorm = RMSNorm(hidden, config.rms_norm_eps)
@@ -74,7 +75,8 @@ class MtpChain:
         embedded = head.teacher.embed(shifted(batch)).clone()
         embedded[:, 0] = 0
         self.head, self.last = head, torch.empty(0)
-        self.pairs = head.fuse(embedded, full_states(batch)[:, :-1])
+        assert batch.aux is not None
+        self.pairs = head.fuse(embedded, batch.aux[:, :-1].float())
         inputs = head.input_layernorm(self.pairs)
         self.layer = Layered(head.block, head.rotary(batch), inputs, batch.clip(batch.at, 1))
 

@@ -6,8 +6,9 @@ from checkpoints import build
 
 from engine import ConfigError, Engine
 from engine.hub import load_transformers
-from tests.engine.proposers.drafting import check, check_probs, drive, hidden_states, target_of
+from tests.engine.proposers.drafting import check, check_probs, drive, target_of
 from tests.engine.proposers.mtp_reference import Module, draft_by
+from tests.engine.proposers.slow_head import hidden_states
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*has one MTP module")
 SIZES = {"hidden_size": 64, "vocab_size": 96}
@@ -19,8 +20,11 @@ def slow(checkpoint, model, count=1, tables=None):
     embeddings, head = tables or (model.model.embed_tokens.weight.detach(), model.lm_head.weight.detach())
     modules = [Module(checkpoint.config, checkpoint.tensors, k, embeddings, head) for k in range(count)]
 
+    raw = checkpoint.config["architectures"] == ["MiMoForCausalLM"]
+
     def draft(tokens, limit, choose):
-        draft_by(modules, tokens, hidden_states(model, tokens[:-1]), limit, choose)
+        streams, final = hidden_states(model, tokens[:-1])
+        draft_by(modules, tokens, streams[-1] if raw else final, limit, choose)
 
     return draft
 

@@ -1,5 +1,7 @@
 """A random target, its answers with hidden states, and a head of every method for it."""
 
+from functools import cache
+
 import pytest
 import torch
 
@@ -39,9 +41,16 @@ def rows(random_model, target, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def features(target, rows):
-    """Batches for heads that read boundaries 0, 1 and 2 as well."""
-    return Features(target, lessons(rows, 400, 64), (0, 1, 2), 2**30)
+def features_with(target, rows):
+    """Batches with the states at some boundaries, computed once."""
+    return cache(lambda boundaries: Features(target, lessons(rows, 400, 64), boundaries, 2**30))
+
+
+@pytest.fixture
+def features(request, features_with):
+    """Batches with what the test's method reads: 0, 1 and 2, or all layers' output."""
+    method = getattr(request.node, "callspec", None) and request.node.callspec.params.get("method")
+    return features_with((3,) if method == "mtp" else (0, 1, 2))
 
 
 @pytest.fixture

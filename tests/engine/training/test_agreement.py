@@ -37,7 +37,7 @@ def test_the_engine_accepts_what_training_measured(method, make_head, features, 
     trainer.run(features, [])
     export_head(trainer.head, tmp_path / "head")
     round_parameters(trainer.head)
-    batch = Features(target, [lesson(rows)], (0, 1, 2), 0).get(0)
+    batch = Features(target, [lesson(rows)], trainer.head.boundaries, 0).get(0)
     drafts, accepted = promised(trainer.head, batch)
     config = {"method": method, "model": str(tmp_path / "head"), "num_speculative_tokens": K}
     engine = Engine.load(random_model, config, dtype="float32", device="cpu", num_threads=1, max_num_seqs=4)

@@ -64,7 +64,7 @@ def by_hand(head, method, batch, row, pair, steps):
             z = head.fc(torch.cat((embedded, hidden[i] if true else state)))
             state = layer(z, z)
         elif method == "mtp":
-            z = head.fuse(embedded * (i > 0), hidden[i] if true else state)
+            z = head.fuse(embedded * (i > 0), aux[i] if true else state)
             state = head.final_layernorm(layer(head.input_layernorm(z), z))
         else:
             g = head.fc(aux[i]) if true else state
