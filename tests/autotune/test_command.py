@@ -95,7 +95,7 @@ def test_help_is_quick_and_loads_nothing_heavy(commands) -> None:
     done = commands.run("--help")
     assert done.status == 0
     assert time.perf_counter() - began < 3
-    assert "method: ngram, none" in done.out
+    assert "ngram, none, suffix" in done.out
     code = (
         "import sys; sys.argv[1:] = ['--help']\nfrom autotune.cli import main\n"
         "try: main('tune')\nexcept SystemExit: pass\n"
