@@ -201,7 +201,9 @@ def main() -> int:
             mine = {"error": f"{type(error).__name__}: {error}"}
         results[name] = compare(job["prompts"], mine, vllm.get(name, {"error": "no result"}))
     show(results)
-    finish("vllm_parity", {"k": wishes.k, "prompts": len(job["prompts"]), "methods": results})
+    finish(
+        "vllm_parity", {"heads": wishes.heads.name, "k": wishes.k, "prompts": len(job["prompts"]), "methods": results}
+    )
     return 0 if all(result.get("within") for result in results.values()) else 1
 
 
