@@ -21,7 +21,7 @@ from engine.speculative_config import (
     check_count,
     check_parameters,
 )
-from engine.token_tree import parse_token_tree
+from engine.tree.literal import parse_token_tree
 
 
 def available_methods() -> list[str]:

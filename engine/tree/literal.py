@@ -8,11 +8,11 @@ import ast
 
 from engine.errors import ConfigError
 
-MAX_NODES = 64
-Tree = tuple[tuple[int, ...], ...]
+MAX_NODES = 64  # drafted nodes; the root is not one of them. A node's ancestors are then one 64-bit mask
+Node = tuple[int, ...]  # child ranks on the way from the root
 
 
-def parse_token_tree(text: str, num_speculative_tokens: int) -> Tree:
+def parse_token_tree(text: str, num_speculative_tokens: int) -> tuple[Node, ...]:
     """The nodes in breadth-first order: by length, then by ranks."""
     nodes = _literal(text)
     if len(set(nodes)) != len(nodes):
@@ -32,11 +32,11 @@ def parse_token_tree(text: str, num_speculative_tokens: int) -> Tree:
     return tuple(sorted(nodes, key=_order))
 
 
-def _order(node: tuple[int, ...]) -> tuple[int, tuple[int, ...]]:
+def _order(node: Node) -> tuple[int, Node]:
     return len(node), node
 
 
-def _literal(text: str) -> list[tuple[int, ...]]:
+def _literal(text: str) -> list[Node]:
     example = "a list of tuples such as [(0,), (1,), (0, 0)]"
     try:
         nodes = ast.literal_eval(text)

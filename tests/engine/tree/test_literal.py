@@ -3,7 +3,7 @@
 import pytest
 
 from engine.errors import ConfigError
-from engine.token_tree import parse_token_tree
+from engine.tree.literal import parse_token_tree
 
 
 def test_nodes_come_in_breadth_first_order():
