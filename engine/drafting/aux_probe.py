@@ -1,7 +1,8 @@
 """Would an EAGLE-3 head draft better if its layer ids were counted the other way? Asked once, when it is loaded.
 
-A wrong count leaves the output right and the acceptance low, so nothing else would tell. The target writes a short
-text of its own; both readings of the ids predict it, and a large difference is a warning.
+A wrong count leaves the output right and the acceptance low, so nothing else would tell. The target answers a question
+(or, without a chat template, writes on from its first token); both readings of the ids predict what it says, and a
+large difference is a warning.
 """
 
 import copy
@@ -20,8 +21,10 @@ from engine.models.aux_layers import CONVENTIONS, Convention, boundaries, layer_
 from engine.models.decoder import TargetOutput
 from engine.models.eagle3 import Eagle3Network
 from engine.models.kv_cache import KVCache
+from engine.text import Text
 
-LENGTH = 64  # tokens of the text; an agreement is then known to about 6 points
+LENGTH = 64  # tokens of the answer; an agreement is then known to about 6 points
+ASK = "Write a short story about a farmer who finds a bridge."
 MARGIN = 0.15  # of agreement, by which the other reading must be better
 
 
@@ -58,30 +61,41 @@ def _readings(raw: Mapping[str, Any], kind: Convention, num_layers: int) -> dict
 def agreements(
     network: Eagle3Network, readings: Mapping[Convention, tuple[int, ...]], target: Target
 ) -> dict[Convention, float]:
-    """Share of the positions of a text of the target's own at which the head's first guess is the target's choice."""
-    length = min(LENGTH, target.max_model_len - 1)
+    """Share of the places of an answer at which the head's first guess is the target's choice."""
     taps = sorted({b for wanted in readings.values() for b in wanted})
-    tokens, output = _text(target, length, taps)
-    chosen = output.logits.argmax(-1)
+    tokens, start, output = _answer(target, taps)
+    chosen, length = output.logits.argmax(-1)[start + 1 :], len(tokens)
     found = {}
     for name, wanted in readings.items():
         head = copy.copy(network)
         head.taps = wanted
-        cache = KVCache(network.config, 1, length + 1, target.dtype, target.device)
-        hidden = head.condition(output)[:-1]
-        guesses = head.logits(head.forward(tokens[1:], hidden, [], [Span(0, 0, length - 1)], cache)).argmax(-1)
-        found[name] = (guesses == chosen[1:]).double().mean().item()
+        cache = KVCache(network.config, 1, length, target.dtype, target.device)
+        outputs = head.forward(tokens[1:], head.condition(output)[:-1], [], [Span(0, 0, length - 1)], cache)
+        found[name] = (head.logits(outputs[start:]).argmax(-1) == chosen).double().mean().item()
     return found
 
 
-def _text(target: Target, length: int, taps: list[int]) -> tuple[torch.Tensor, TargetOutput]:
-    """`length` tokens sampled from the target after its first token, and one pass over all of them."""
-    cache = KVCache(target.config, 1, length + 1, target.dtype, target.device)
-    decoder, first = target.decoder, target.config.raw.get("bos_token_id") or 0
-    tokens = [first if isinstance(first, int) else first[0]]
-    while len(tokens) < length:
-        logits = decoder.forward(tokens[-1:], [Span(0, len(tokens) - 1, 1)], [], cache).logits
-        keys = [noise.key(0, len(tokens))]
-        tokens.append(int((logits.double() + noise.gumbel(keys, logits.shape[1], logits.device)).argmax()))
-    output = decoder.forward(tokens, [], [Span(0, 0, length)], cache, taps=taps)
-    return torch.tensor(tokens, device=target.device), output
+def _answer(target: Target, taps: list[int]) -> tuple[torch.Tensor, int, TargetOutput]:
+    """Prompt and answer, where the prompt's last token is, and one pass over all of it."""
+    tokens, temperature = _prompt(target)
+    start, end = len(tokens) - 1, min(len(tokens) + LENGTH, target.max_model_len)
+    cache = KVCache(target.config, 1, target.max_model_len, target.dtype, target.device)
+    logits = target.decoder.forward(tokens, [], [Span(0, 0, len(tokens))], cache, [start]).logits
+    while len(tokens) < end:
+        noises = noise.gumbel([noise.key(0, len(tokens))], logits.shape[1], logits.device)
+        tokens.append(int((logits.double() + temperature * noises).argmax()))
+        logits = target.decoder.forward(tokens[-1:], [Span(0, len(tokens) - 1, 1)], [], cache).logits
+    output = target.decoder.forward(tokens, [], [Span(0, 0, end)], cache, taps=taps)
+    return torch.tensor(tokens, device=target.device), start, output
+
+
+def _prompt(target: Target) -> tuple[list[int], float]:
+    """A question to answer greedily; or the first token of a text to be sampled."""
+    text = Text(target.folder)
+    if text.exists and text.tokenizer.chat_template:
+        chat = [{"role": "user", "content": ASK}]
+        ids = text.tokenizer.apply_chat_template(chat, add_generation_prompt=True, return_dict=False)
+        if len(ids) + LENGTH <= target.max_model_len:
+            return list(ids), 0.0
+    first = target.config.raw.get("bos_token_id") or 0
+    return [first if isinstance(first, int) else first[0]], 1.0

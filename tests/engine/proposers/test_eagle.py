@@ -1,6 +1,8 @@
 """EAGLE and EAGLE-3 heads of every published layout draft what their definition says, token for token."""
 
 import json
+import warnings
+from pathlib import Path
 
 import pytest
 import torch
@@ -9,6 +11,7 @@ from recorded import record
 from slow_head import attention, draft, hidden_states, mlp, norm, under
 
 from engine import Engine
+from engine.drafting import aux_probe
 from engine.errors import ConfigError
 from tests.engine.conftest import save_model
 
@@ -179,3 +182,31 @@ def test_a_head_that_disagrees_with_its_vocabulary_map_is_refused(target, tmp_pa
     head.tensors["t2d"] = ~head.tensors["t2d"]
     with pytest.raises(ConfigError, match=r"d2t and t2d .* disagree"):
         engine_with(target, head.save(tmp_path / "head"), "eagle3", 1)
+
+
+MODELS = Path(__file__).resolve().parents[3] / "models"
+OWN_HEAD = {"method": "eagle3", "model": str(MODELS / "tiny-eagle3"), "num_speculative_tokens": 2}
+
+
+@pytest.mark.skipif(not (MODELS / "tiny-eagle3").exists(), reason="models/tiny-eagle3 is not built")
+def test_the_probe_tells_the_layers_that_a_head_was_trained_with():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        engine = Engine.load(MODELS / "tiny", OWN_HEAD, num_threads=1)
+    readings = {"boundary": (2, 8, 13), "output": (3, 9, 14)}
+    found = aux_probe.agreements(engine._proposer.network, readings, engine._target)
+    assert found["boundary"] > 0.4
+    assert found["boundary"] > found["output"]
+
+
+def test_a_head_that_would_be_accepted_far_more_often_with_other_layers_is_warned_of(target, tmp_path, monkeypatch):
+    head = build("eagle3_speculators", json.loads((target[0] / "config.json").read_text()))
+    head.config["eagle_aux_hidden_state_layer_ids"] = [1, 2, 4]
+    monkeypatch.setattr(aux_probe, "agreements", lambda *_: {"boundary": 0.1, "output": 0.5})
+    with pytest.warns(
+        UserWarning, match=r"10% .* as boundary and on 50% as output: set aux_layer_convention=output"
+    ):
+        engine_with(target, head.save(tmp_path / "head"), "eagle3", 1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        engine_with(target, tmp_path / "head", "eagle3", 1, aux_layer_convention="output")
