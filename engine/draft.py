@@ -64,7 +64,12 @@ class Seen(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """Per decoding sequence: how many drafted tokens the target accepted, and the tokens to emit (accepted + one)."""
+    """Per decoding sequence: how many drafted tokens the target accepted, and the tokens to emit (accepted + one).
+
+    paths: the accepted nodes from the root down, counted within their sequence; None where all drafts are chains, whose
+    accepted nodes are the first ones.
+    """
 
     num_accepted: list[int]
     emitted: list[list[int]]
+    paths: list[list[int]] | None = None

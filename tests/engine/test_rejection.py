@@ -8,26 +8,7 @@ import torch
 from engine import Engine, SamplingParams, noise
 from engine.verify import accept_probability, reject, residual
 from tests.engine.conftest import save_model
-
-
-def random_law(generator, size, sparse):
-    """A distribution over `size` tokens; with zeros where sparse."""
-    weights = torch.rand(size, generator=generator, dtype=torch.float64) ** 3
-    if sparse:
-        weights[torch.randperm(size, generator=generator)[: size // 2]] = 0
-    return weights / weights.sum()
-
-
-class Laws:
-    """A random distribution for every prefix of tokens."""
-
-    def __init__(self, seed, size, sparse):
-        self.generator, self.size, self.sparse, self.known = torch.Generator().manual_seed(seed), size, sparse, {}
-
-    def __getitem__(self, prefix):
-        if prefix not in self.known:
-            self.known[prefix] = random_law(self.generator, self.size, self.sparse)
-        return self.known[prefix]
+from tests.engine.laws import Laws
 
 
 def emitted_law(p, q, depth, prefix=()):
