@@ -19,9 +19,12 @@ def key(seed: int, position: int, stream: int = TARGET) -> int:
     return _mix((_mix((seed + stream * _MIX[0]) & _MASK) + (position + 1) * _WEYL) & _MASK)
 
 
-def coin(seed: int, position: int) -> float:
-    """A uniform number in (0, 1) that decides whether the draft at `position` is accepted."""
-    return ((_mix(key(seed, position, COIN)) >> 11) + 0.5) * 2.0**-53
+def coin(seed: int, position: int, rank: int = 0) -> float:
+    """A uniform number in (0, 1) that decides whether the draft at `position` is accepted.
+
+    Siblings in a tree share a position and are told apart by their rank.
+    """
+    return ((_mix((key(seed, position, COIN) + rank * _WEYL) & _MASK) >> 11) + 0.5) * 2.0**-53
 
 
 def gumbel(keys: list[int], vocab_size: int, device: torch.device) -> Tensor:
