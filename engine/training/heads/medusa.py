@@ -58,6 +58,7 @@ class Medusa(Head):
             "model_type": "medusa",
             "medusa_num_heads": self.steps,
             "medusa_num_layers": 1,
+            "medusa_fc_bias": True,  # of this layout always; vLLM drops the biases where it is not said
             "base_model_name_or_path": str(self.teacher.name),
             "hidden_size": config.hidden_size,
             "vocab_size": config.vocab_size,

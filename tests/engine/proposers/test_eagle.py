@@ -203,9 +203,7 @@ def test_a_head_that_would_be_accepted_far_more_often_with_other_layers_is_warne
     head = build("eagle3_speculators", json.loads((target[0] / "config.json").read_text()))
     head.config["eagle_aux_hidden_state_layer_ids"] = [1, 2, 4]
     monkeypatch.setattr(aux_probe, "agreements", lambda *_: {"boundary": 0.1, "output": 0.5})
-    with pytest.warns(
-        UserWarning, match=r"10% .* as boundary and on 50% as output: set aux_layer_convention=output"
-    ):
+    with pytest.warns(UserWarning, match=r"10% .* as boundary and on 50% as output: set aux_layer_convention=output"):
         engine_with(target, head.save(tmp_path / "head"), "eagle3", 1)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
