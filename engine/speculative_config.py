@@ -15,11 +15,11 @@ DRAFT_FIELDS = (
     "model",
     "revision",
     "code_revision",
-    "quantization",
     "max_model_len",
     "draft_tensor_parallel_size",
     "enforce_eager",
 )
+Quantization = Literal["int8"]
 DraftSampleMethod = Literal["greedy", "probabilistic", "coupled"]
 AuxLayerConvention = Literal["boundary", "output"]
 
@@ -47,7 +47,7 @@ class SpeculativeConfig:
     aux_layer_convention: AuxLayerConvention | None = None  # what the ids of eagle3's aux layers count; ours
     max_model_len: int | None = None  # longest sequence that is drafted for
     draft_tensor_parallel_size: int | None = None
-    quantization: str | None = None
+    quantization: str | None = None  # of a draft model: int8
     enforce_eager: bool | None = None
     revision: str | None = None
     code_revision: str | None = None
@@ -91,6 +91,7 @@ def check_parameters(config: SpeculativeConfig) -> None:
         _check_kind(name, getattr(config, name), str, "text")
     for name in ("disable_padded_drafter_batch", "enforce_eager"):
         _check_kind(name, getattr(config, name), bool, "true or false")
+    check_choice("quantization", config.quantization, get_args(Quantization))
     check_choice("draft_sample_method", config.draft_sample_method, get_args(DraftSampleMethod))
     check_choice("aux_layer_convention", config.aux_layer_convention, get_args(AuxLayerConvention))
     check_count("disable_by_batch_size", config.disable_by_batch_size, 2)
@@ -122,10 +123,6 @@ def _check_kind(name: str, value: object, kind: type, words: str) -> None:
 
 def _refuse_without_effect(config: SpeculativeConfig) -> None:
     """Wishes that vLLM grants and this engine cannot; ignoring them would pass for granting them."""
-    if config.quantization is not None:
-        raise ConfigError(
-            f"quantization={config.quantization!r} is not allowed: no quantized kernels here; leave it out"
-        )
     if config.enforce_eager is False:
         raise ConfigError(
             "enforce_eager=False is not allowed: drafts are never captured in graphs; true, or leave it out"

@@ -7,14 +7,23 @@ from engine.drafting.host import Host
 from engine.errors import ConfigError
 from engine.models.config import DecoderConfig, read_config
 from engine.models.decoder import Decoder, load_weights
+from engine.models.linear import Product, can_quantize
 
 
-def load_draft_decoder(folder: Path, host: Host, max_model_len: int) -> Decoder:
-    """The decoder in `folder`, in the target's dtype and on its device; ConfigError if it speaks other tokens."""
+def load_draft_decoder(folder: Path, host: Host, max_model_len: int, quantization: str | None = None) -> Decoder:
+    """The decoder in `folder`, in the target's dtype and on its device; ConfigError if it speaks other tokens.
+
+    quantization "int8" multiplies in 8 bits.
+    """
     config, target = read_config(folder), host.target
     check_vocabulary(folder, config, target.folder, target.config)
     weights = load_weights(folder, config, target.dtype, target.device)
-    return Decoder(config, weights, max_model_len, host.product_for(weights.matrices))
+    if quantization is not None and not can_quantize(weights.matrices):
+        raise ConfigError(
+            f"quantization={quantization!r} is not allowed: int8 works in float32 on a CPU only; leave it out"
+        )
+    product: Product = host.product_for(weights.matrices) if quantization is None else "int8"
+    return Decoder(config, weights, max_model_len, product)
 
 
 def check_vocabulary(folder: Path, config: DecoderConfig, target_folder: Path, target: DecoderConfig) -> None:

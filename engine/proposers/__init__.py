@@ -119,4 +119,5 @@ def _draft_model(
         n_predict=found.n_predict,
         max_model_len=draft_config.draft_max_model_len(found.method, config.max_model_len, raw, target.max_model_len),
         dtype=target.dtype,
+        quantization=config.quantization,
     )

@@ -22,6 +22,8 @@ from engine.speculative_config import SpeculativeConfig
 
 
 class DraftModelProposer(TrainedProposer):
+    knobs = (*TrainedProposer.knobs, "quantization")
+
     def __init__(self, config: SpeculativeConfig, host: Host):
         super().__init__(config, host)
         positions = read_config(self.folder).max_position_embeddings
@@ -31,8 +33,10 @@ class DraftModelProposer(TrainedProposer):
             )
         length = min(self.max_model_len, positions)
         self.draft_len = min(self.draft_len, length)
-        key = (type(self), str(self.folder))
-        self._decoder: Decoder = host.keep(key, lambda: load_draft_decoder(self.folder, host, length))
+        key = (type(self), str(self.folder), config.quantization)
+        self._decoder: Decoder = host.keep(
+            key, lambda: load_draft_decoder(self.folder, host, length, config.quantization)
+        )
         size = (self._decoder.config, host.num_slots, length, host.target.dtype, host.target.device)
         self._cache = host.keep((*key, "cache"), lambda: KVCache(*size))
         self._num_cached = [0] * host.num_slots  # positions of a slot's sequence that the draft's cache holds
