@@ -33,6 +33,7 @@ MTP_MODELS: dict[str, tuple[str, int]] = {
     "LongcatFlashForCausalLM": ("LongCatFlashMTPModel", 1),
     "PanguUltraMoEForCausalLM": ("OpenPanguMTPModel", 0),
 }
+TRAINED_STEPS = "mtp_trained_steps"  # our own key: tokens that a module was trained to draft by itself
 MTP_COUNTS = ("num_nextn_predict_layers", "mtp_num_hidden_layers", "num_mtp_layers")
 NGRAM_MODELS = ("ngram", "[ngram]")
 
@@ -61,10 +62,11 @@ def detect(
         _refuse_contradiction(found, model, draft)
         warnings += _path_warning(found, model)
     predicted = n_predict(found, draft)
-    if found == "mtp" and predicted == 1 and (num_speculative_tokens or 1) > 1:
+    trained = (draft or {}).get(TRAINED_STEPS, 1)
+    if found == "mtp" and predicted == 1 and (num_speculative_tokens or 1) > trained:
         warnings.append(
-            f"{model or 'the target'} has one MTP module, which num_speculative_tokens above 1 runs again on its own "
-            "output; where it was not trained for that, later positions are accepted less often"
+            f"{model or 'the target'} has one MTP module, which num_speculative_tokens above {trained} runs again on "
+            "its own output; where it was not trained for that, later positions are accepted less often"
         )
     return Detection(found, predicted, tuple(warnings))
 

@@ -81,6 +81,9 @@ def test_how_many_tokens_a_draft_was_made_for():
     assert detect("eagle", "org/a", build("eagle_llama3").config).n_predict is None
     again = detect("mtp", None, build("mtp_mimo").config, num_speculative_tokens=3)
     assert "the target has one MTP module" in again.warnings[0]
+    trained = build("mtp_mimo").config | {"mtp_trained_steps": 3}
+    assert not detect("mtp", None, trained, num_speculative_tokens=3).warnings
+    assert "above 3 runs again" in detect("mtp", None, trained, num_speculative_tokens=4).warnings[0]
 
 
 def test_nothing_to_go_by_is_refused():

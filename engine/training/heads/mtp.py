@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from engine.detection import TRAINED_STEPS
 from engine.models.config import DecoderConfig
 from engine.models.loader import Weights
 from engine.training.heads.base import Chain, Head, at_least, labels, shifted
@@ -67,7 +68,7 @@ class Mtp(Head):
         }
 
     def config(self) -> dict[str, Any]:
-        return mimo_config(self.teacher.config)
+        return mimo_config(self.teacher.config) | {TRAINED_STEPS: self.steps}
 
 
 class MtpChain:
