@@ -18,8 +18,6 @@ from torch import Tensor
 from engine import noise, sampler
 from engine.sequence import Sequence
 
-METHODS = ("greedy", "probabilistic", "coupled")
-
 
 class Picked(NamedTuple):
     """tokens [S]; probs [S, V] float64 q of each, or None where one-hot verification is right."""

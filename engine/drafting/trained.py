@@ -1,13 +1,11 @@
 """Drafting with weights: what all trained drafts have in common."""
 
 from collections.abc import Sequence as Sequences
-from pathlib import Path
 from typing import ClassVar
 
 from engine.draft import Draft
 from engine.drafting.chains import Stepper, draft_chains
 from engine.drafting.host import Host
-from engine.drafting.sampling import METHODS
 from engine.errors import ConfigError
 from engine.proposers.base import Proposer
 from engine.sequence import Sequence
@@ -23,24 +21,15 @@ class TrainedProposer(Proposer):
     def __init__(self, config: SpeculativeConfig, host: Host):
         super().__init__(config, host)
         self.sample_method = config.draft_sample_method or "greedy"
-        self.draft_len = min(config.max_model_len or self.max_model_len, self.max_model_len)
+        draft = config.draft_model_config
+        assert draft is not None, "made by resolve for every method with a model"
+        self.folder, self.draft_len = draft.folder, draft.max_model_len
 
     @classmethod
     def fill_defaults(cls, config: SpeculativeConfig) -> SpeculativeConfig:
         if cls.needs_model and config.model is None:
             raise ConfigError(f"method {config.method} needs `model`: the folder of its draft weights")
-        asked = config.draft_sample_method
-        if asked is not None and asked not in METHODS:
-            raise ConfigError(f"draft_sample_method={asked!r} is not allowed: {', '.join(METHODS)}")
         return super().fill_defaults(config)
-
-    @property
-    def folder(self) -> Path:
-        """The draft's folder; ConfigError if it is not there."""
-        folder = Path(self.config.model or self.host.target.folder)
-        if not folder.is_dir():
-            raise ConfigError(f"draft model folder {folder} does not exist: give the path of a folder with its weights")
-        return folder
 
     def propose(self, sequences: Sequences[Sequence], limits: Sequences[int]) -> Draft:
         """Chains for those that may draft; beyond the draft's own max_model_len nothing is drafted."""

@@ -11,7 +11,6 @@ from torch import Tensor
 from engine.draft import Seen
 from engine.drafting.host import Host
 from engine.drafting.trained import TrainedProposer
-from engine.errors import ConfigError
 from engine.models.attention import Span
 from engine.models.config import read_config
 from engine.models.decoder import Decoder, TargetOutput
@@ -26,13 +25,8 @@ class DraftModelProposer(TrainedProposer):
 
     def __init__(self, config: SpeculativeConfig, host: Host):
         super().__init__(config, host)
-        positions = read_config(self.folder).max_position_embeddings
-        if config.max_model_len is not None and config.max_model_len > positions:
-            raise ConfigError(
-                f"max_model_len={config.max_model_len} is above the {positions} positions of the draft {self.folder}"
-            )
-        length = min(self.max_model_len, positions)
-        self.draft_len = min(self.draft_len, length)
+        # Of the cache, which serves every max_model_len that may be given later.
+        length = min(self.max_model_len, read_config(self.folder).max_position_embeddings)
         key = (type(self), str(self.folder), config.quantization)
         self._decoder: Decoder = host.keep(
             key, lambda: load_draft_decoder(self.folder, host, length, config.quantization)

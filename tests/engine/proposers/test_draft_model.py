@@ -86,17 +86,15 @@ def test_another_vocabulary_is_refused_with_both_named(pair, tmp_path):
         load(pair | {"other": (tmp_path / "other", None)}, "other")
 
 
-def test_another_tokenizer_of_the_same_size_is_refused(pair, tmp_path):
-    from engine.models.config import read_config
-    from engine.models.draft_decoder import check_vocabulary
+def test_another_tokenizer_of_the_same_size_is_refused(tmp_path):
+    from engine.models.draft_decoder import check_tokenizer
 
     for name, vocab in (("a", {"x": 0, "y": 1}), ("b", {"x": 0, "z": 1})):
         (tmp_path / name).mkdir()
         (tmp_path / name / "tokenizer.json").write_text(json.dumps({"model": {"vocab": vocab}}))
-    config = read_config(pair["target"])
-    check_vocabulary(tmp_path / "a", config, tmp_path / "a", config)
+    check_tokenizer(tmp_path / "a", tmp_path / "a")
     with pytest.raises(ConfigError, match=r"tokenizers .* differ .*at token 1"):
-        check_vocabulary(tmp_path / "a", config, tmp_path / "b", config)
+        check_tokenizer(tmp_path / "a", tmp_path / "b")
 
 
 def test_an_int8_draft_multiplies_in_8_bits_agrees_mostly_and_changes_no_token(pair):

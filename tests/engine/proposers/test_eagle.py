@@ -208,3 +208,16 @@ def test_a_head_that_would_be_accepted_far_more_often_with_other_layers_is_warne
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         engine_with(target, tmp_path / "head", "eagle3", 1, aux_layer_convention="output")
+
+
+@pytest.mark.parametrize(
+    ("wishes", "given"), [({}, {"max_model_len": 30}), ({"rope_scaling": {"type": "yarn", "factor": 2.0}}, {})]
+)
+def test_a_head_drafts_up_to_its_own_length_and_no_further(target, tmp_path, wishes, given):
+    """Given, or of a head whose scaled positions end there; the request goes on."""
+    head = build("eagle_llama3", json.loads((target[0] / "config.json").read_text()), **wishes)
+    head.config["max_position_embeddings"] = 30
+    engine = engine_with(target, head.save(tmp_path / "head"), "eagle", 1, **given)
+    calls, outputs = record(engine, PROMPTS[2:3], max_tokens=40)
+    assert max(len(call.tokens) + len(call.drafted) for call in calls) == 30
+    assert len(outputs[0].token_ids) == 40
