@@ -2,6 +2,7 @@
 
 import itertools
 from types import SimpleNamespace
+from typing import get_args
 
 import pytest
 import torch
@@ -9,12 +10,14 @@ import torch
 from engine import SamplingParams, noise
 from engine.draft import Draft
 from engine.drafting.children import draw_without_replacement, drawn_from, pick_children
-from engine.drafting.sampling import METHODS, pick
+from engine.drafting.sampling import pick
 from engine.sampler import Sampled
+from engine.speculative_config import DraftSampleMethod
 from engine.tree.token_tree import TokenTree
 from engine.verify_tree import verify_tree
 from tests.engine.laws import Laws
 
+METHODS = get_args(DraftSampleMethod)
 LAW = torch.tensor([0.5, 0.25, 0.2, 0.05], dtype=torch.float64)
 
 
