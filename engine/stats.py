@@ -4,16 +4,25 @@ Definitions (the field's usual ones, and vLLM's):
     acceptance rate          accepted / drafted tokens
     mean acceptance length   1 + accepted / drafts           (the bonus or recovered token counts once per draft)
     acceptance per position  accepted at position i / drafts that proposed a token there
+    acceptance of a child    accepted / drafts whose accepted path led to its parent, by depth and rank or by node
+A position is a depth: a tree proposes a token at depth i however many nodes it has there, and accepts at most one.
 Accepted tokens are counted before a stop condition trims them. A step without a draft is not a draft: mean acceptance
 length alone flatters a window that rarely drafts, so show tokens per target pass beside it.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 
 @dataclass(slots=True)
 class SpecDecodingStats:
-    """Counters of speculative decoding. `num_spec_tokens` is the configured K; the lists have K entries."""
+    """Counters of speculative decoding. `num_spec_tokens` is the configured K; lists by position have K entries, and
+    more where a draft went deeper.
+
+    tree_tried[depth - 1][rank], tree_accepted alike   children of that rank whose parent was accepted (or is the root)
+    tree_open                                          those of tree_tried before which no sibling was accepted
+    node_tried[i], node_accepted[i]                    the same by node: of use where every draft has the same tree
+    """
 
     num_spec_tokens: int
     num_drafts: int = 0
@@ -21,20 +30,61 @@ class SpecDecodingStats:
     num_accepted_tokens: int = 0
     num_accepted_tokens_per_pos: list[int] = field(default_factory=list)
     num_draft_tokens_per_pos: list[int] = field(default_factory=list)
+    tree_tried: list[list[int]] = field(default_factory=list)
+    tree_open: list[list[int]] = field(default_factory=list)
+    tree_accepted: list[list[int]] = field(default_factory=list)
+    node_tried: list[int] = field(default_factory=list)
+    node_accepted: list[int] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.num_accepted_tokens_per_pos = self.num_accepted_tokens_per_pos or [0] * self.num_spec_tokens
         self.num_draft_tokens_per_pos = self.num_draft_tokens_per_pos or [0] * self.num_spec_tokens
 
-    def observe_draft(self, num_draft_tokens: int, num_accepted_tokens: int) -> None:
-        """Count one draft of one sequence."""
+    def observe_draft(self, num_draft_tokens: int, num_accepted_tokens: int, depth: int | None = None) -> None:
+        """Count one draft of one sequence: of `num_draft_tokens` nodes on `depth` levels, by default a chain."""
+        depth = num_draft_tokens if depth is None else depth
         self.num_drafts += 1
         self.num_draft_tokens += num_draft_tokens
         self.num_accepted_tokens += num_accepted_tokens
-        for i in range(num_draft_tokens):
+        _grow(self.num_draft_tokens_per_pos, depth)
+        _grow(self.num_accepted_tokens_per_pos, depth)
+        for i in range(depth):
             self.num_draft_tokens_per_pos[i] += 1
         for i in range(num_accepted_tokens):
             self.num_accepted_tokens_per_pos[i] += 1
+
+    def observe_tree(self, parents: Sequence[int], path: Sequence[int]) -> None:
+        """Count what became of a draft tree, beside `observe_draft`: parents [N] as in `Draft`, -1 for the root's
+        children; path: the accepted nodes from the root down. Nodes whose parent was rejected say nothing.
+        """
+        _grow(self.node_tried, len(parents))
+        _grow(self.node_accepted, len(parents))
+        depths = {node: depth for depth, node in enumerate((-1, *path))}
+        ranks, found = [0] * len(depths), [False] * len(depths)  # of the children met so far of every accepted node
+        for node, parent in enumerate(parents):
+            depth = depths.get(parent)
+            if depth is not None:
+                accepted = node in depths
+                self._count_child(depth, ranks[depth], node, accepted, is_open=not found[depth])
+                ranks[depth] += 1
+                found[depth] = found[depth] or accepted
+
+    def _count_child(self, depth: int, rank: int, node: int, accepted: bool, is_open: bool) -> None:
+        self.node_tried[node] += 1
+        self.node_accepted[node] += accepted
+        for table, count in ((self.tree_tried, 1), (self.tree_open, is_open), (self.tree_accepted, accepted)):
+            while len(table) <= depth:
+                table.append([])
+            _grow(table[depth], rank + 1)
+            table[depth][rank] += count
+
+    def acceptance_by_depth_and_rank(self) -> list[list[float | None]]:
+        """[depth - 1][rank] the chance that a child is accepted once its parent was; None for what cannot be told.
+
+        Where all parents had as many children it is accepted / tried. Where some had fewer, the chance of a rank is
+        that of no earlier sibling times accepted / open, so that the chances of siblings never sum to more than 1.
+        """
+        return [_chances(*rows) for rows in zip(self.tree_open, self.tree_accepted, strict=True)]
 
     @property
     def acceptance_rate(self) -> float | None:
@@ -48,6 +98,20 @@ class SpecDecodingStats:
     def acceptance_per_position(self) -> list[float | None]:
         pairs = zip(self.num_accepted_tokens_per_pos, self.num_draft_tokens_per_pos, strict=True)
         return [accepted / drafted if drafted else None for accepted, drafted in pairs]
+
+
+def _grow(counts: list[int], length: int) -> None:
+    counts += [0] * (length - len(counts))
+
+
+def _chances(opened: Sequence[int], accepted: Sequence[int]) -> list[float | None]:
+    """The product-limit estimate, for parents some of which had fewer children than others."""
+    chances: list[float | None] = []
+    left = 1.0  # chance that no earlier sibling is accepted
+    for open_, taken in zip(opened, accepted, strict=True):
+        chances.append(left * taken / open_ if open_ else None if left else 0.0)
+        left *= 1 - taken / open_ if open_ else 1.0
+    return chances
 
 
 @dataclass(slots=True)
