@@ -1,7 +1,7 @@
 """How to speculate: the fields of vLLM 0.12's SpeculativeConfig, by the same names and of the same types."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, get_args
 
@@ -19,9 +19,19 @@ DRAFT_FIELDS = (
     "draft_tensor_parallel_size",
     "enforce_eager",
 )
+# What every method reads that drafts: how its drafts are verified (engine/verification.py).
+VERIFY_FIELDS = (
+    "rejection_sample_method",
+    "synthetic_acceptance_rates",
+    "synthetic_acceptance_length",
+    "posterior_threshold",
+    "posterior_alpha",
+)
 Quantization = Literal["int8"]
 DraftSampleMethod = Literal["greedy", "probabilistic", "coupled"]
 AuxLayerConvention = Literal["boundary", "output"]
+RejectionSampleMethod = Literal["standard", "block", "typical", "synthetic"]
+OutputLaw = Literal["target", "lossy", "synthetic"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +52,13 @@ class SpeculativeConfig:
     suffix_decoding_max_spec_factor: float | None = None
     suffix_decoding_min_token_prob: float | None = None
     speculative_token_tree: str | None = None
+    dynamic_tree_topk: int | None = None  # children a node and nodes a level of a tree that grows with the draft's doubt
+    dynamic_tree_num_draft_tokens: int | None = None  # nodes that are verified, the root not among them
+    rejection_sample_method: RejectionSampleMethod | None = None
+    synthetic_acceptance_rates: Sequence[float] | None = None  # per position, unconditional
+    synthetic_acceptance_length: float | None = None  # the mean, the bonus token counted
+    posterior_threshold: float | None = None  # of typical acceptance
+    posterior_alpha: float | None = None
     disable_padded_drafter_batch: bool | None = None
     draft_sample_method: DraftSampleMethod | None = None
     aux_layer_convention: AuxLayerConvention | None = None  # what the ids of eagle3's aux layers count; ours
@@ -71,6 +88,13 @@ class SpeculativeConfig:
         values = {name: getattr(self, name) for name in field_names()}
         return {name: value for name, value in values.items() if value is not None}
 
+    @property
+    def output_law(self) -> OutputLaw:
+        """Whose law the emitted tokens have: the target's; one near it (lossy); or none at all, drafts being accepted at
+        chosen rates (synthetic)."""
+        laws: dict[str | None, OutputLaw] = {"typical": "lossy", "synthetic": "synthetic"}
+        return laws.get(self.rejection_sample_method, "target")
+
     def use_eagle(self) -> bool:
         """Whether the draft reads the target's hidden states position by position, as EAGLE does."""
         return self.method in ("eagle", "eagle3", "mtp")
@@ -93,6 +117,7 @@ def check_parameters(config: SpeculativeConfig) -> None:
         _check_kind(name, getattr(config, name), bool, "true or false")
     check_choice("quantization", config.quantization, get_args(Quantization))
     check_choice("draft_sample_method", config.draft_sample_method, get_args(DraftSampleMethod))
+    check_choice("rejection_sample_method", config.rejection_sample_method, get_args(RejectionSampleMethod))
     check_choice("aux_layer_convention", config.aux_layer_convention, get_args(AuxLayerConvention))
     check_count("disable_by_batch_size", config.disable_by_batch_size, 2)
     check_count("max_model_len", config.max_model_len, 1)

@@ -17,11 +17,13 @@ from engine.speculative_config import (
     COMMON_FIELDS,
     DRAFT_FIELDS,
     MAX_SPEC_LEN,
+    VERIFY_FIELDS,
     SpeculativeConfig,
     check_count,
     check_parameters,
 )
 from engine.tree.literal import parse_token_tree
+from engine.verification_config import complete_verification
 
 
 def available_methods() -> list[str]:
@@ -52,7 +54,7 @@ def resolve(
     proposer = find_proposer(found.method)
     config = _without_aliases(config, found.method)
     _refuse_unused(config, proposer)
-    config = proposer.fill_defaults(_with_length(config, found.n_predict))
+    config = complete_verification(proposer.fill_defaults(_with_length(config, found.n_predict)))
     notes = list(found.warnings)
     if raw is not None and target is not None:
         notes += draft_config.check_compatible(found.method, config.model or str(target.folder), raw, target)
@@ -86,6 +88,8 @@ def _refuse_unused(config: SpeculativeConfig, proposer: type[Proposer]) -> None:
     allowed = (*COMMON_FIELDS, *proposer.knobs)
     if "model" in proposer.knobs:
         allowed = tuple(dict.fromkeys((*allowed, *DRAFT_FIELDS)))
+    if proposer.drafts:
+        allowed = (*allowed, *VERIFY_FIELDS)
     for name in config.given:
         if name not in allowed:
             raise ConfigError(f"{name} has no effect with method {config.method}: allowed are {', '.join(allowed)}")

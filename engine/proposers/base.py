@@ -17,6 +17,7 @@ class Proposer:
     """Drafts tokens for decoding sequences. Subclasses override `propose` and what they need of the rest."""
 
     knobs: ClassVar[tuple[str, ...]] = ()  # fields of SpeculativeConfig that this method reads, beside the common ones
+    drafts: ClassVar[bool] = True  # false for no speculation, whose drafts are always empty
     model_free: ClassVar[bool] = False  # the tokens of requests are all it needs: no weights, no hidden states
     remembers_requests: ClassVar[bool] = False  # drafts for one request from the responses to earlier ones
     taps: tuple[int, ...] = ()  # boundaries of the target whose hidden states it needs (TargetOutput)

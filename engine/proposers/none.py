@@ -10,6 +10,7 @@ from engine.speculative_config import SpeculativeConfig, check_count
 
 
 class NoProposer(Proposer):
+    drafts = False
     model_free = True
 
     @classmethod
