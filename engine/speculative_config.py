@@ -52,7 +52,9 @@ class SpeculativeConfig:
     suffix_decoding_max_spec_factor: float | None = None
     suffix_decoding_min_token_prob: float | None = None
     speculative_token_tree: str | None = None
-    dynamic_tree_topk: int | None = None  # children a node and nodes a level of a tree that grows with the draft's doubt
+    dynamic_tree_topk: int | None = (
+        None  # children a node and nodes a level of a tree that grows with the draft's doubt
+    )
     dynamic_tree_num_draft_tokens: int | None = None  # nodes that are verified, the root not among them
     rejection_sample_method: RejectionSampleMethod | None = None
     synthetic_acceptance_rates: Sequence[float] | None = None  # per position, unconditional
@@ -90,8 +92,7 @@ class SpeculativeConfig:
 
     @property
     def output_law(self) -> OutputLaw:
-        """Whose law the emitted tokens have: the target's; one near it (lossy); or none at all, drafts being accepted at
-        chosen rates (synthetic)."""
+        """Whose law the emitted tokens have: the target's, one near it (lossy), or none: drafts pass at chosen rates."""
         laws: dict[str | None, OutputLaw] = {"typical": "lossy", "synthetic": "synthetic"}
         return laws.get(self.rejection_sample_method, "target")
 

@@ -1,6 +1,7 @@
 """Which ways of verifying go with which drafts. What would bias the output, or have no effect, is refused."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 from engine.errors import ConfigError
 from engine.speculative_config import SpeculativeConfig, check_count
@@ -78,14 +79,14 @@ def _check_synthetic(config: SpeculativeConfig) -> None:
     most = config.num_speculative_tokens or 0
     if (rates is None) == (length is None):
         raise ConfigError(
-            "rejection_sample_method=synthetic needs synthetic_acceptance_rates or synthetic_acceptance_length: one of them"
+            "rejection_sample_method=synthetic needs one of synthetic_acceptance_rates and synthetic_acceptance_length"
         )
     if length is not None and not (_is_number(length) and 1 <= length <= most + 1):
         raise ConfigError(f"synthetic_acceptance_length={length!r} is not allowed: a number from 1 to {most + 1}")
     if rates is None:
         return
     fine = all(_is_number(rate) and 0 <= rate <= 1 for rate in rates) and len(rates) == most
-    if not fine or any(later > rate for rate, later in zip(rates, rates[1:], strict=False)):
+    if not fine or any(later > rate for rate, later in pairwise(rates)):
         raise ConfigError(
             f"synthetic_acceptance_rates={list(rates)} is not allowed: {most} numbers from 0 to 1, none above the one "
             "before it"
