@@ -22,7 +22,7 @@ from engine.models.kv_cache import KVCache
 from engine.outputs import RequestOutput
 from engine.proposers import resolve
 from engine.requests import check_params, check_prompt, new_sequence, params_for
-from engine.rows import Rows, build_rows, coins, rows_to_process, seen_rows
+from engine.rows import Rows, build_rows, rows_to_process, seen_rows
 from engine.sampling_params import SamplingParams
 from engine.scheduler import Scheduler
 from engine.sequence import Batch, Sequence
@@ -30,7 +30,7 @@ from engine.speculative_config import SpeculativeConfig, check_count
 from engine.stats import SpecDecodingStats, StepTimings
 from engine.stopping import StopChecker
 from engine.text import Text
-from engine.verify import verify
+from engine.verification import build_verifier
 
 SpecConfigLike = SpeculativeConfig | Mapping[str, Any] | None
 Prompt = str | Sequences[int]
@@ -101,6 +101,7 @@ class Engine:
             )
         self.speculative_config = config
         self._proposer = self._proposers.use(config)
+        self._verifier = build_verifier(config)
         self._reset_counters()
 
     @property
@@ -248,7 +249,7 @@ class Engine:
         wants_raw = any(sequence.params.logprobs is not None for sequence in sequences)
         self._raw_logits = logits.clone() if processed and wants_raw else logits
         choices, sampled = sampler.choose(logits, processed, self._target.config.eos_token_ids)
-        return verify(draft, choices, sampled, coins(sequences, draft) if draft.probs is not None else ())
+        return self._verifier(sequences, draft, choices, sampled)
 
     def _commit(
         self,
@@ -260,20 +261,30 @@ class Engine:
     ) -> list[RequestOutput]:
         """Extend the sequences by what was emitted, move their cache lengths, and end those that stopped."""
         sequences, row = batch.decoding + ready, 0
-        for sequence, drafted, accepted in zip(batch.decoding, draft.counts, verification.num_accepted, strict=False):
-            sequence.num_computed += 1 + accepted
-            if drafted:
-                self.stats.observe_draft(drafted, accepted)
-                sequence.metrics.count_draft(drafted, accepted)
+        self._keep_accepted(batch.decoding, draft, verification)
         for i, sequence in enumerate(sequences):
             kept = self._stops.extend(sequence, verification.emitted[i])
             sequence.metrics.deliver(now, kept)
             self.timing.count_output(kept, decoding=i < len(batch.decoding))
             if sequence.params.logprobs is not None:
-                chosen, logits = sequence.tokens[-kept:], self._raw_logits[row : row + kept]
+                chosen, logits = sequence.tokens[-kept:], self._raw_logits[verification.rows(i, row)[:kept]]
                 sequence.logprobs += token_logprobs(logits, chosen, sequence.params.logprobs)
             row += 1 + draft.counts[i]
         return [self._finish(sequence, now) for sequence in sequences if sequence.finish_reason]
+
+    def _keep_accepted(self, sequences: list[Sequence], draft: Draft, verification: Verification) -> None:
+        """Cache the accepted nodes as the positions they turned out to be, and count what became of the drafts."""
+        moves = []
+        for i, (sequence, shape) in enumerate(zip(sequences, draft.shapes, strict=False)):
+            path, drafted = verification.path(i), len(shape.parents)
+            if not shape.is_chain:
+                moves.append((sequence.slot, sequence.num_computed + 1, path))
+                self.stats.observe_tree(shape.parents, path)
+            if drafted:
+                self.stats.observe_draft(drafted, len(path), shape.depth)
+                sequence.metrics.count_draft(drafted, len(path))
+            sequence.num_computed += 1 + len(path)
+        self._cache.compact(moves)
 
     def _finish(self, sequence: Sequence, now: float) -> RequestOutput:
         sequence.metrics.finished_time = now

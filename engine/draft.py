@@ -2,15 +2,19 @@
 
 from collections.abc import Sequence as Sequences
 from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import accumulate
 from typing import TYPE_CHECKING, NamedTuple
 
 from torch import Tensor
+
+from engine.tree.shape import Shape, chain, shape_of
 
 if TYPE_CHECKING:
     from engine.sequence import Sequence
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Draft:
     """Draft trees of the decoding sequences of one step in flat arrays, one sequence's nodes after another's.
 
@@ -49,16 +53,26 @@ class Draft:
     def is_chain(self) -> bool:
         return self.parents is None
 
+    @cached_property
+    def shapes(self) -> list[Shape]:
+        """[S] of every sequence's draft."""
+        if self.parents is None:
+            return [chain(count) for count in self.counts]
+        ends = [*accumulate(self.counts)]
+        return [shape_of(tuple(self.parents[end - count : end])) for end, count in zip(ends, self.counts, strict=True)]
+
 
 class Seen(NamedTuple):
     """What a step made final of one sequence: `rows[j]` of the step holds the target's state after position start + j.
+
+    The rows ascend; of a tree they are those of the accepted path.
 
     The token at position start + len(rows), the next one, is already in sequence.tokens: sampled, or of the prompt.
     """
 
     sequence: "Sequence"
     start: int
-    rows: range
+    rows: Sequences[int]
     is_prompt: bool
 
 
@@ -73,3 +87,13 @@ class Verification:
     num_accepted: list[int]
     emitted: list[list[int]]
     paths: list[list[int]] | None = None
+
+    def path(self, i: int) -> Sequences[int]:
+        """The accepted nodes of sequence i, counted within it."""
+        return range(self.num_accepted[i]) if self.paths is None else self.paths[i]
+
+    def rows(self, i: int, first: int) -> Sequences[int]:
+        """The rows of sequence i that became final: its root's, which is `first`, and those of the accepted nodes."""
+        if self.paths is None:
+            return range(first, first + 1 + self.num_accepted[i])
+        return [first, *(first + 1 + node for node in self.paths[i])]

@@ -11,12 +11,22 @@ from torch import Tensor
 _MASK = (1 << 64) - 1
 _WEYL = 0x9E3779B97F4A7C15
 _MIX = (0xBF58476D1CE4E5B9, 0x94D049BB133111EB)
-TARGET, DRAFT, COIN = range(3)  # independent streams: the target's choice, a draft's sample, the coin that accepts it
+# Independent streams: the target's choice, a draft's sample, the coin that accepts it, and the seed of a step.
+TARGET, DRAFT, COIN, STEP = range(4)
 
 
 def key(seed: int, position: int, stream: int = TARGET) -> int:
     """A 64-bit key for the token at `position` of a request with this seed."""
     return _mix((_mix((seed + stream * _MIX[0]) & _MASK) + (position + 1) * _WEYL) & _MASK)
+
+
+def step_seed(seed: int, length: int) -> int:
+    """The seed of samples and coins that belong to the step in which a request has `length` tokens.
+
+    A step looks at samples and coins beyond those it keeps; the next one drafts for the same positions again, and must
+    do so with new randomness.
+    """
+    return key(seed, length, STEP)
 
 
 def coin(seed: int, position: int, rank: int = 0) -> float:

@@ -3,9 +3,8 @@
 from collections.abc import Sequence as Sequences
 from dataclasses import dataclass
 
-from engine import noise
 from engine.draft import Draft, Seen, Verification
-from engine.models.attention import Span
+from engine.models.attention import Nodes, Span
 from engine.sampler import Row
 from engine.sequence import Batch, Sequence
 
@@ -31,10 +30,11 @@ def build_rows(batch: Batch, draft: Draft) -> Rows:
     long: list[Span] = []
     ready: list[Sequence] = []
     node = 0
-    for sequence, count in zip(batch.decoding, draft.counts, strict=True):
+    for sequence, count, shape in zip(batch.decoding, draft.counts, draft.shapes, strict=True):
         ids.append(sequence.tokens[-1])
         ids += draft.tokens[node : node + count]
-        short.append(Span(sequence.slot, sequence.num_computed, 1 + count))
+        tree = None if shape.is_chain else Nodes(sequence.num_computed, shape.row_masks)
+        short.append(Span(sequence.slot, sequence.num_computed, 1 + count, tree))
         node += count
     if not batch.prefilling:
         return Rows(ids, short, long, None, ready)
@@ -50,12 +50,14 @@ def build_rows(batch: Batch, draft: Draft) -> Rows:
 
 
 def rows_to_process(sequences: Sequences[Sequence], draft: Draft) -> list[Row]:
-    """The rows of logits that belong to requests which change their logits, with the drafted tokens before each."""
+    """The rows of logits that belong to requests which change their logits, with the drafted tokens above each."""
     processed: list[Row] = []
     row = node = 0
-    for sequence, count in zip(sequences, draft.counts, strict=True):
+    for sequence, shape, count in zip(sequences, draft.shapes, draft.counts, strict=True):
         if sequence.params.changes_logits:
-            processed += [Row(row + j, sequence, draft.tokens[node : node + j]) for j in range(count + 1)]
+            processed.append(Row(row, sequence, ()))
+            for j, path in enumerate(shape.paths, start=1):
+                processed.append(Row(row + j, sequence, [draft.tokens[node + above] for above in path]))
         row += count + 1
         node += count
     return processed
@@ -64,22 +66,13 @@ def rows_to_process(sequences: Sequences[Sequence], draft: Draft) -> list[Row]:
 def seen_rows(batch: Batch, draft: Draft, verification: Verification) -> list[Seen]:
     """The rows of the step that are final, of the sequences that go on."""
     seen, row = [], 0
-    for sequence, drafted, accepted in zip(batch.decoding, draft.counts, verification.num_accepted, strict=False):
+    for i, (sequence, drafted) in enumerate(zip(batch.decoding, draft.counts, strict=False)):
         if not sequence.finish_reason:
-            count = 1 + accepted
-            seen.append(Seen(sequence, sequence.num_computed - count, range(row, row + count), False))
+            rows = verification.rows(i, row)
+            seen.append(Seen(sequence, sequence.num_computed - len(rows), rows, False))
         row += 1 + drafted
     for sequence, count in batch.prefilling:
         if not sequence.finish_reason:
             seen.append(Seen(sequence, sequence.num_computed - count, range(row, row + count), True))
         row += count
     return seen
-
-
-def coins(sequences: Sequences[Sequence], draft: Draft) -> list[float]:
-    """A coin for every drafted token, keyed by its request's seed and its position."""
-    return [
-        noise.coin(sequence.seed, len(sequence.tokens) + j)
-        for sequence, count in zip(sequences, draft.counts, strict=True)
-        for j in range(count)
-    ]

@@ -92,7 +92,7 @@ class SpeculativeConfig:
 
     @property
     def output_law(self) -> OutputLaw:
-        """Whose law the emitted tokens have: the target's, one near it (lossy), or none: drafts pass at chosen rates."""
+        """Whose law the emitted tokens have: the target's, one near it (lossy), or none (synthetic)."""
         laws: dict[str | None, OutputLaw] = {"typical": "lossy", "synthetic": "synthetic"}
         return laws.get(self.rejection_sample_method, "target")
 

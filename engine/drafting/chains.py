@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from engine.draft import Draft
+from engine.drafting.level import Level
 from engine.drafting.sampling import pick
 from engine.sequence import Sequence
 
@@ -17,13 +18,13 @@ class Stepper(Protocol):
     """A draft network during one loop. It starts ready to give the logits of every sequence's first drafted token."""
 
     def logits(self) -> Tensor:
-        """[S, V] for the next token of the sequences it still holds."""
+        """[R, V] for the next token of the rows it holds: the sequences at first."""
 
     def narrow(self, keep: Tensor) -> None:
-        """Go on with these of its sequences only (indices)."""
+        """Go on with these of its rows (indices): without sequences that end, and a row for each of its branches."""
 
-    def feed(self, tokens: Tensor, sequences: Sequences[Sequence], depth: int) -> None:
-        """Take the tokens [S] drafted at `depth`: the one at depth d has index len(sequence.tokens) + d."""
+    def feed(self, tokens: Tensor, level: Level) -> None:
+        """Take the tokens [R] of a level; from then on its rows are theirs."""
 
 
 def draft_chains(stepper: Stepper, sequences: Sequences[Sequence], limits: Sequences[int], method: str) -> Draft:
@@ -49,7 +50,7 @@ def _feed(
         keep = torch.tensor(left, device=tokens.device)
         stepper.narrow(keep)
         places, tokens = [places[j] for j in left], tokens.index_select(0, keep)
-    stepper.feed(tokens, [sequences[place] for place in places], depth - 1)
+    stepper.feed(tokens, Level([sequences[place] for place in places], depth - 1))
     return places
 
 

@@ -5,8 +5,8 @@ probabilistic  k draws from q without replacement; what each was drawn from is k
 coupled        the same draws with the target's own noise, and nothing kept: the target's choice is often among them
 
 The k tokens of largest log q + Gumbel noise, from the largest down, are k draws without replacement in their order
-(Vieira 2014, Kool et al. 2019). The noise is keyed by (seed, position), so nodes of one sequence at one depth share it:
-only one of them comes to lie on the accepted path, and its children alone decide.
+(Vieira 2014, Kool et al. 2019). The noise is keyed by (seed, step, position), so nodes of one sequence at one depth
+share it: only one of them comes to lie on the accepted path, and its children alone decide.
 """
 
 from collections.abc import Sequence as Sequences
@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from engine import noise, sampler
+from engine.drafting.sampling import noise_keys
 from engine.sequence import Sequence
 
 
@@ -29,20 +30,31 @@ class Children(NamedTuple):
 
 def pick_children(method: str, logits: Tensor, owners: Sequences[Sequence], depth: int, num_children: int) -> Children:
     """logits [R, V] of nodes at `depth` (0 is the root), each of the sequence owners[r] -> k children a node."""
+    if num_children > logits.shape[1]:
+        return _padded(pick_children(method, logits, owners, depth, logits.shape[1]), num_children)
     tokens = logits.topk(num_children).indices
     sampled = [i for i, owner in enumerate(owners) if not owner.params.is_greedy]
     if method == "greedy" or not sampled:
         return Children(tokens, None)
     drawing, index = [owners[i] for i in sampled], torch.tensor(sampled, device=logits.device)
     filtered = sampler.filtered(logits[index].double(), [owner.params for owner in drawing])
-    stream = noise.TARGET if method == "coupled" else noise.DRAFT
-    keys = [noise.key(owner.seed, len(owner.tokens) + depth, stream) for owner in drawing]
+    keys = noise_keys(method, drawing, depth)
     tokens[index] = draw_without_replacement(filtered, _gumbel(keys, logits), num_children)
     if method == "coupled":
         return Children(tokens, None)
     probs = torch.zeros((*tokens.shape, logits.shape[1]), dtype=torch.float64, device=logits.device)
     probs[index] = drawn_from(filtered, tokens[index])  # greedy requests are verified by equality
     return Children(tokens, probs)
+
+
+def _padded(children: Children, num_children: int) -> Children:
+    """More children than the vocabulary has tokens: the last ones are never accepted, like those not drawn."""
+    missing = num_children - children.tokens.shape[1]
+    again = children.tokens[:, :1].expand(-1, missing)  # of two siblings with one token the first is met
+    probs = children.probs
+    if probs is not None:
+        probs = torch.cat([probs, torch.zeros_like(probs[:, :1]).expand(-1, missing, -1)], 1)
+    return Children(torch.cat([children.tokens, again], 1), probs)
 
 
 def draw_without_replacement(log_q: Tensor, gumbel: Tensor, num_draws: int) -> Tensor:

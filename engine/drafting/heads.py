@@ -14,12 +14,14 @@ from engine import sequence as running
 from engine.draft import Seen
 from engine.drafting.chains import Stepper
 from engine.drafting.host import Host
+from engine.drafting.level import Level
 from engine.drafting.trained import TrainedProposer
 from engine.models.attention import Span
 from engine.models.config import DecoderConfig
 from engine.models.decoder import TargetOutput
 from engine.models.kv_cache import KVCache
 from engine.speculative_config import SpeculativeConfig
+from engine.tree.masks import MAX_FED
 
 
 class HeadNetwork(Protocol):
@@ -52,7 +54,7 @@ class HeadProposer(TrainedProposer):
         target = host.target
         self.network: HeadNetwork = host.keep(self.key(), self.load)
         self.taps = self.network.taps
-        size = (self.network.config, host.num_slots, target.max_model_len, target.dtype, target.device)
+        size = (self.network.config, host.num_slots, target.max_model_len, target.dtype, target.device, MAX_FED)
         self.cache = host.keep((*self.key(), "cache"), lambda: KVCache(*size))
         self._outputs = torch.zeros(
             host.num_slots, self.network.config.hidden_size, dtype=target.dtype, device=target.device
@@ -72,7 +74,7 @@ class HeadProposer(TrainedProposer):
         tokens, rows, last, spans = _pairs(seen)
         device = self._outputs.device
         hidden = self.network.condition(output)
-        if len(rows) < hidden.shape[0]:
+        if len(rows) < hidden.shape[0]:  # rows ascend, so as many as there are is all of them
             hidden = hidden.index_select(0, torch.tensor(rows, device=device))
         ids = torch.tensor(tokens, device=device)
         out = self.network.forward(ids, hidden, spans[False], spans[True], self.cache)
@@ -96,10 +98,9 @@ class HeadStepper:
     def narrow(self, keep: Tensor) -> None:
         self._hidden = self._hidden.index_select(0, keep)
 
-    def feed(self, tokens: Tensor, sequences: Sequence["running.Sequence"], depth: int) -> None:
-        """The pair of the drafted token with index len + depth is at position len - 1 + depth."""
-        spans = [Span(sequence.slot, len(sequence.tokens) - 1 + depth, 1) for sequence in sequences]
-        self._hidden = self._network.forward(tokens, self._hidden, spans, [], self._cache)
+    def feed(self, tokens: Tensor, level: Level) -> None:
+        """A pair's position is one before that of its token."""
+        self._hidden = self._network.forward(tokens, self._hidden, level.spans(-1), [], self._cache)
 
 
 def _pairs(seen: Sequence[Seen]) -> tuple[list[int], list[int], list[int], dict[bool, list[Span]]]:

@@ -14,8 +14,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from engine import sequence as running
 from engine.draft import Seen
+from engine.drafting.level import Level
 from engine.models.attention import Span
 from engine.models.kv_cache import KVCache
 
@@ -39,7 +39,7 @@ class ModuleChain:
 
     def observe(self, seen: Sequence[Seen], hidden: Tensor) -> None:
         """hidden [rows, H]: the target's states of the step."""
-        states = [hidden[found.rows.start : found.rows.stop] for found in seen]
+        states = [hidden[list(found.rows)] for found in seen]
         for k in range(len(self.modules)):
             outputs = self._take_in(k, seen, states)
             states = [self._one_back(k, found, out) for found, out in zip(seen, outputs, strict=True)]
@@ -69,7 +69,7 @@ class ModuleChain:
 
 
 class ChainStepper:
-    """The draft loop's view: newest [n, S, H], grown by drafted tokens. Drafts at most `most` tokens."""
+    """The draft loop's view: newest [n, R, H], grown by drafted tokens. Drafts at most `most` levels."""
 
     def __init__(self, chain: ModuleChain, slots: Tensor, most: int):
         self._chain, self._newest, self._most = chain, chain.newest[:, slots], most
@@ -81,31 +81,28 @@ class ChainStepper:
     def narrow(self, keep: Tensor) -> None:
         self._newest = self._newest.index_select(1, keep)
 
-    def feed(self, tokens: Tensor, sequences: Sequence["running.Sequence"], depth: int) -> None:
+    def feed(self, tokens: Tensor, level: Level) -> None:
         """Module k goes on by one position; where no step past the modules follows, only those still to be asked do."""
         count, before = len(self._chain.modules), self._newest
         states = [before[self._module], *before[:-1]]  # module 0: the output that predicted these tokens
-        needed = range(count) if self._most > count else range(depth + 1, self._most)
+        needed = range(count) if self._most > count else range(level.depth + 1, self._most)
         self._newest = before.clone()
         for k in needed:
-            self._advance(
-                k, tokens, states[k], [len(sequence.tokens) - 1 + depth - k for sequence in sequences], sequences
-            )
-        self._module = (depth + 1) % count
+            self._advance(k, tokens, states[k], level.spans(-1 - k))
+        self._module = (level.depth + 1) % count
 
-    def _advance(
-        self,
-        k: int,
-        tokens: Tensor,
-        states: Tensor,
-        positions: Sequence[int],
-        sequences: Sequence["running.Sequence"],
-    ) -> None:
+    def _advance(self, k: int, tokens: Tensor, states: Tensor, spans: Sequence[Span]) -> None:
         """A sequence whose text is too short for module k waits."""
-        rows = [i for i, position in enumerate(positions) if position >= 0]
+        rows: list[int] = []
+        ready: list[Span] = []
+        row = 0
+        for span in spans:
+            if span.start >= 0 and (span.tree is None or span.tree.base >= -1):
+                rows += range(row, row + span.length)
+                ready.append(span)
+            row += span.length
         if not rows:
             return
-        spans = [Span(sequences[i].slot, positions[i], 1) for i in rows]
         index = torch.tensor(rows, device=tokens.device)
-        out = self._chain.modules[k].forward(tokens[index], states[index], spans, [], self._chain.cache)
+        out = self._chain.modules[k].forward(tokens[index], states[index], ready, [], self._chain.cache)
         self._newest[k].index_copy_(0, index, out)

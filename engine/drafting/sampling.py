@@ -34,8 +34,7 @@ def pick(method: str, logits: Tensor, sequences: Sequences[Sequence], depth: int
         return Picked(tokens, None)
     owners, index = [sequences[i] for i in sampled], torch.tensor(sampled, dtype=torch.int64, device=logits.device)
     filtered = sampler.filtered(logits[index].double(), [owner.params for owner in owners])
-    stream = noise.TARGET if method == "coupled" else noise.DRAFT
-    keys = [noise.key(owner.seed, len(owner.tokens) + depth, stream) for owner in owners]
+    keys = noise_keys(method, owners, depth)
     tokens[index] = (filtered + noise.gumbel(keys, logits.shape[1], logits.device)).argmax(-1)
     if method == "coupled":
         return Picked(tokens, None)
@@ -43,3 +42,14 @@ def pick(method: str, logits: Tensor, sequences: Sequences[Sequence], depth: int
     probs.scatter_(1, tokens[:, None], 1.0)  # what greedy requests keep: they are verified by equality
     probs[index] = filtered.softmax(-1)
     return Picked(tokens, probs)
+
+
+def noise_keys(method: str, owners: Sequences[Sequence], depth: int) -> list[int]:
+    """Of the noise for the token of each owner at `depth`: the target's own if coupled, else the step's."""
+    if method == "coupled":
+        return [noise.key(owner.seed, len(owner.tokens) + depth) for owner in owners]
+    lengths = [len(owner.tokens) for owner in owners]
+    return [
+        noise.key(noise.step_seed(owner.seed, length), length + depth, noise.DRAFT)
+        for owner, length in zip(owners, lengths, strict=True)
+    ]

@@ -6,16 +6,18 @@ from typing import ClassVar
 from engine.draft import Draft
 from engine.drafting.chains import Stepper, draft_chains
 from engine.drafting.host import Host
+from engine.drafting.trees import draft_trees
 from engine.errors import ConfigError
 from engine.proposers.base import Proposer
 from engine.sequence import Sequence
 from engine.speculative_config import SpeculativeConfig
+from engine.tree.token_tree import TokenTree
 
 
 class TrainedProposer(Proposer):
-    """Drafts chains with a network from a folder. Subclasses give `stepper`."""
+    """Drafts chains or trees with a network from a folder. Subclasses give `stepper`."""
 
-    knobs: ClassVar[tuple[str, ...]] = ("model", "max_model_len", "draft_sample_method")
+    knobs: ClassVar[tuple[str, ...]] = ("model", "max_model_len", "draft_sample_method", "speculative_token_tree")
     needs_model: ClassVar[bool] = True
 
     def __init__(self, config: SpeculativeConfig, host: Host):
@@ -24,6 +26,7 @@ class TrainedProposer(Proposer):
         draft = config.draft_model_config
         assert draft is not None, "made by resolve for every method with a model"
         self.folder, self.draft_len = draft.folder, draft.max_model_len
+        self.tree = _tree(config)
 
     @classmethod
     def fill_defaults(cls, config: SpeculativeConfig) -> SpeculativeConfig:
@@ -32,15 +35,30 @@ class TrainedProposer(Proposer):
         return super().fill_defaults(config)
 
     def propose(self, sequences: Sequences[Sequence], limits: Sequences[int]) -> Draft:
-        """Chains for those that may draft; beyond the draft's own max_model_len nothing is drafted."""
+        """Drafts for those that may; beyond the draft's own max_model_len nothing is drafted."""
         limits = [min(k, self.draft_len - len(s)) for k, s in zip(limits, sequences, strict=True)]
         drafting = [i for i, limit in enumerate(limits) if limit > 0]
         if not drafting:
             return Draft.empty(len(sequences))
         chosen = [sequences[i] for i in drafting]
-        draft = draft_chains(self.stepper(chosen), chosen, [limits[i] for i in drafting], self.sample_method)
-        return draft.among(len(sequences), drafting)
+        return self.draft(chosen, [limits[i] for i in drafting]).among(len(sequences), drafting)
+
+    def draft(self, sequences: Sequences[Sequence], limits: Sequences[int]) -> Draft:
+        """Chains or trees of at most limits[i] levels, at least 1, for sequences[i]."""
+        stepper = self.stepper(sequences)
+        if self.tree is None:
+            return draft_chains(stepper, sequences, limits, self.sample_method)
+        return draft_trees(stepper, sequences, limits, self.tree, self.sample_method)
 
     def stepper(self, sequences: Sequences[Sequence]) -> Stepper:
         """The network, ready to give the logits of the first drafted token of these sequences."""
         raise NotImplementedError
+
+
+def _tree(config: SpeculativeConfig) -> TokenTree | None:
+    """The static tree, None for the chain of num_speculative_tokens."""
+    depth = config.num_speculative_tokens or 0
+    if config.speculative_token_tree is None:
+        return None
+    tree = TokenTree.parse(config.speculative_token_tree, depth)
+    return None if tree.is_chain and tree.depth == depth else tree

@@ -1,11 +1,13 @@
 """Attention of a ragged step over the cache.
 
 A step holds spans: runs of new rows, one per sequence. Short spans (decoding) share one padded call over neighbouring
-slots; a long span (a prefill chunk) has a call of its own.
+slots; a long span (a prefill chunk) has a call of its own. The rows of a tree see what is above them, not what is
+before them.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 import torch
@@ -13,14 +15,38 @@ from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
 from engine.models.kv_cache import KVCache
+from engine.tree.masks import MAX_FED, seen_nodes
+
+
+class Nodes(NamedTuple):
+    """Where rows belong in a tree whose root is the cache row `base`; node i is the row base + 1 + i.
+
+    masks[j]: bit i is set where row j sees node i, itself included; 0 for the root. All rows see the rows up to the
+    root. The position of a row is that of the root plus its depth, the number of nodes that it sees.
+    """
+
+    base: int
+    masks: tuple[int, ...]
+
+    @property
+    def positions(self) -> list[int]:
+        return [self.base + mask.bit_count() for mask in self.masks]
 
 
 class Span(NamedTuple):
-    """`length` new rows of one sequence at positions start, start + 1, ...; its keys and values live in `slot`."""
+    """`length` new rows of one sequence in the cache rows start, start + 1, ... of `slot`.
+
+    Without a tree these are their positions too.
+    """
 
     slot: int
     start: int
     length: int
+    tree: Nodes | None = None
+
+    @property
+    def positions(self) -> Sequence[int]:
+        return range(self.start, self.start + self.length) if self.tree is None else self.tree.positions
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +68,7 @@ class Planner:
     """Turns the spans of a step into groups. Holds the position ramp that masks are compared with."""
 
     def __init__(self, max_model_len: int, windows: Sequence[int | None], dtype: torch.dtype, device: torch.device):
-        self._ramp = torch.arange(max_model_len, device=device)
+        self._ramp = torch.arange(max_model_len + MAX_FED, device=device)
         self._windows = sorted(set(windows), key=lambda window: window or 0)
         self._dtype = dtype
         self._device = device
@@ -63,23 +89,42 @@ class Planner:
         num_slots = spans[-1].slot - first + 1
         num_rows = sum(span.length for span in spans)
         query_len = max(span.length for span in spans)
-        if num_rows == num_slots * query_len:
+        is_dense = num_rows == num_slots * query_len
+        if is_dense and not any(span.tree for span in spans):
             return self._group(0, num_rows, first, spans)
-        return self._padded(first, num_slots, query_len, num_rows, spans)
+        return self._padded(first, num_slots, query_len, None if is_dense else num_rows, spans)
 
-    def _padded(self, first: int, num_slots: int, query_len: int, num_rows: int, spans: Sequence[Span]) -> Group:
-        pad, positions, unpad, row = [0] * (num_slots * query_len), [0] * (num_slots * query_len), [], 0
+    def _padded(self, first: int, num_slots: int, query_len: int, num_rows: int | None, spans: Sequence[Span]) -> Group:
+        """num_rows is None where no padding is needed."""
+        size = num_slots * query_len
+        pad, last, positions, row = [0] * size, [0] * size, [0] * size, 0
+        unpad: list[int] = []
         for span in spans:
             place = (span.slot - first) * query_len
-            for j in range(span.length):
-                pad[place + j] = row
-                positions[place + j] = span.start + j
-                unpad.append(place + j)
-                row += 1
+            rows = slice(place, place + span.length)
+            pad[rows] = range(row, row + span.length)
+            positions[rows] = span.positions
+            last[rows] = [span.tree.base] * span.length if span.tree else positions[rows]
+            unpad += range(place, place + span.length)
+            row += span.length
         kv_len = max(span.start + span.length for span in spans)
-        grid = self._tensor(positions).view(num_slots, query_len)
-        masks = self._masks(grid, kv_len)
+        shape = (num_slots, query_len)
+        masks = self._masks(self._tensor(last).view(shape), kv_len, self._tensor(positions).view(shape))
+        self._open_trees(masks, first, spans)
+        if num_rows is None:
+            return Group(0, size, first, num_slots, query_len, kv_len, masks, None, None)
         return Group(0, num_rows, first, num_slots, query_len, kv_len, masks, self._tensor(pad), self._tensor(unpad))
+
+    def _open_trees(self, masks: dict[int | None, Tensor | None], first: int, spans: Sequence[Span]) -> None:
+        """Let the rows of trees see the nodes above them; until now they see what is before the tree, and the root."""
+        for span in spans:
+            if span.tree is None or not any(span.tree.masks):
+                continue
+            begin = span.tree.base + 1
+            for window, mask in masks.items():
+                bias = tree_bias(span.tree.masks, window, self._dtype, self._device)
+                assert mask is not None
+                mask[span.slot - first, 0, : span.length, begin : begin + bias.shape[1]] = bias
 
     def _group(self, row: int, num_rows: int, first_slot: int, spans: Sequence[Span]) -> Group:
         query_len = spans[0].length
@@ -92,10 +137,11 @@ class Planner:
             masks = self._masks(starts[:, None] + self._ramp[:query_len], kv_len)
         return Group(row, num_rows, first_slot, len(spans), query_len, kv_len, masks, None, None)
 
-    def _masks(self, positions: Tensor, kv_len: int) -> dict[int | None, Tensor | None]:
-        """positions [slots, query_len] -> a row sees itself and what lies before it, inside the window."""
+    def _masks(self, last: Tensor, kv_len: int, positions: Tensor | None = None) -> dict[int | None, Tensor | None]:
+        """last [slots, query_len] -> a row sees the cache rows up to `last`, inside the window before its position."""
         keys = self._ramp[:kv_len]
-        ahead = keys > positions[:, None, :, None]
+        ahead = keys > last[:, None, :, None]
+        positions = last if positions is None else positions
         masks: dict[int | None, Tensor | None] = {}
         for window in self._windows:
             hidden = ahead if window is None else ahead | (keys <= positions[:, None, :, None] - window)
@@ -106,6 +152,19 @@ class Planner:
 
     def _tensor(self, values: list[int]) -> Tensor:
         return torch.tensor(values, device=self._device)
+
+
+@lru_cache(maxsize=1024)
+def tree_bias(masks: tuple[int, ...], window: int | None, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """[rows, nodes] additive: 0 where a row sees a node, -inf elsewhere. A window hides what is far above.
+
+    The depth of a node above a row is the number of nodes that the row sees up to it.
+    """
+    seen = seen_nodes(masks).to(device)
+    if window is not None:
+        depths = seen.cumsum(1)
+        seen &= depths > depths[:, -1:] - window
+    return torch.zeros(seen.shape, dtype=dtype, device=device).masked_fill_(~seen, float("-inf"))
 
 
 def attend(

@@ -89,9 +89,10 @@ class Stack:
         """`short` spans first (ordered by slot), then `long` ones; places and rotations of their rows."""
         positions: list[int] = []
         places: list[int] = []
-        for slot, start, count in (*short, *long):
-            positions += range(start, start + count)
-            places += range(slot * cache.max_model_len + start, slot * cache.max_model_len + start + count)
+        for span in (*short, *long):
+            first = span.slot * cache.slot_len + span.start
+            positions += span.positions
+            places += range(first, first + span.length)
         groups = self._planner.groups(short, long)
         return StepInput(self.tensor(places), self._rotation(self.tensor(positions)), groups)
 

@@ -1,6 +1,7 @@
 """The preallocated key-value cache: one fixed slot of `max_model_len` positions for every running sequence."""
 
 import heapq
+from collections.abc import Sequence
 
 import psutil
 import torch
@@ -8,28 +9,38 @@ from torch import Tensor
 
 from engine.errors import EngineError, OutOfMemoryError
 from engine.models.config import DecoderConfig
+from engine.tree.literal import MAX_NODES
 
 
 class KVCache:
     """Keys and values of all layers, allocated once.
 
-    layers[i] is [slots * max_model_len, 2 * kv_heads * D]: keys then values of a position, so that a step writes both
-    with one copy. A rejected draft needs no clean-up: its rows lie beyond the sequence's length and are overwritten.
+    layers[i] is [slots * slot_len, 2 * kv_heads * D]: keys then values of a row, so that a step writes both with one
+    copy. A row is a position, but for the nodes of a draft tree: they follow their root in the tree's order, and a slot
+    has `spare` rows for a whole tree beyond max_model_len. A rejected draft needs no clean-up: its rows lie beyond the
+    sequence's length and are overwritten.
     """
 
     def __init__(
-        self, config: DecoderConfig, num_slots: int, max_model_len: int, dtype: torch.dtype, device: torch.device
+        self,
+        config: DecoderConfig,
+        num_slots: int,
+        max_model_len: int,
+        dtype: torch.dtype,
+        device: torch.device,
+        spare: int = MAX_NODES,
     ):
         self.num_slots = num_slots
         self.max_model_len = max_model_len
+        self.slot_len = max_model_len + spare
         self._heads = config.num_kv_heads
         self._head_dim = config.head_dim
         width = 2 * config.num_kv_heads * config.head_dim
-        self.num_bytes = config.num_layers * num_slots * max_model_len * width * dtype.itemsize
+        self.num_bytes = config.num_layers * num_slots * self.slot_len * width * dtype.itemsize
         self._refuse_if_larger_than(_free_bytes(device))
-        shape = (num_slots * max_model_len, width)
+        shape = (num_slots * self.slot_len, width)
         self.layers = [torch.zeros(shape, dtype=dtype, device=device) for _ in range(config.num_layers)]
-        whole = [layer.view(num_slots, max_model_len, 2, self._heads, self._head_dim) for layer in self.layers]
+        whole = [layer.view(num_slots, self.slot_len, 2, self._heads, self._head_dim) for layer in self.layers]
         self._whole = [tuple(both.permute(2, 0, 3, 1, 4)) for both in whole]
         self._neighbours: dict[tuple[int, int], list[tuple[Tensor, ...]]] = {}
         self._free = list(range(num_slots))
@@ -51,6 +62,26 @@ class KVCache:
             self._neighbours[first_slot, num_slots] = slots
         keys, values = slots[layer]
         return keys.narrow(2, 0, length), values.narrow(2, 0, length)
+
+    def compact(self, moves: Sequence[tuple[int, int, Sequence[int]]]) -> None:
+        """(slot, start, nodes) of trees: the rows of these nodes, ascending, become the rows start, start + 1, ...
+
+        Node i is in row start + i. Nodes 0, 1, ... stay where they are. Rotated keys need no change: a node's position
+        is that of the row it goes to.
+        """
+        source: list[int] = []
+        goal: list[int] = []
+        for slot, start, nodes in moves:
+            first = slot * self.slot_len + start
+            for place, node in enumerate(nodes):
+                if node != place:
+                    source.append(first + node)
+                    goal.append(first + place)
+        if not source:
+            return
+        index = torch.tensor([source, goal], device=self.layers[0].device)
+        for layer in self.layers:
+            layer.index_copy_(0, index[1], layer.index_select(0, index[0]))
 
     @property
     def num_free(self) -> int:

@@ -22,7 +22,7 @@ Norm = Callable[[Tensor], Tensor]
 class StepInput:
     """The rows of a step as every layer needs them.
 
-    places    [rows] where a row's key and value go: slot * max_model_len + position
+    places    [rows] where a row's key and value go: slot * slot_len + row in the slot
     rotation  [rows, heads + 2 * kv_heads, D/2] complex; ones where the values lie
     """
 

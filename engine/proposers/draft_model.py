@@ -10,6 +10,7 @@ from torch import Tensor
 
 from engine.draft import Seen
 from engine.drafting.host import Host
+from engine.drafting.level import Level
 from engine.drafting.trained import TrainedProposer
 from engine.models.attention import Span
 from engine.models.config import read_config
@@ -63,11 +64,12 @@ class DraftModelProposer(TrainedProposer):
             self._num_cached[sequence.slot] = len(sequence.tokens)
         return DecoderStepper(self, logits)
 
-    def feed(self, tokens: Tensor, sequences: Sequences[Sequence], depth: int) -> Tensor:
-        """Logits [S, V] after the tokens drafted at `depth`."""
-        spans = [Span(sequence.slot, len(sequence.tokens) + depth, 1) for sequence in sequences]
+    def feed(self, tokens: Tensor, level: Level) -> Tensor:
+        """Logits [R, V] after the tokens of a level. Those of a chain stay cached where they are accepted."""
+        spans = level.spans(0)
         for span in spans:
-            self._num_cached[span.slot] = span.start + 1
+            if span.tree is None:
+                self._num_cached[span.slot] = span.start + 1
         return self._decoder.forward(tokens, spans, [], self._cache).logits
 
 
@@ -83,8 +85,8 @@ class DecoderStepper:
     def narrow(self, keep: Tensor) -> None:
         """Nothing is carried but the cache."""
 
-    def feed(self, tokens: Tensor, sequences: Sequences[Sequence], depth: int) -> None:
-        self._logits = self._proposer.feed(tokens, sequences, depth)
+    def feed(self, tokens: Tensor, level: Level) -> None:
+        self._logits = self._proposer.feed(tokens, level)
 
 
 PROPOSER = DraftModelProposer

@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor
 
 from engine import sequence as running
 from engine.drafting.host import Host
 from engine.drafting.last_state import LastStateProposer
+from engine.drafting.level import Level
 from engine.models.medusa import MedusaNetwork
 from engine.speculative_config import SpeculativeConfig
 
@@ -26,19 +28,21 @@ class MedusaProposer(LastStateProposer):
 
 
 class MedusaStepper:
-    """z [heads, S, H] of all heads; a depth's logits are computed for the sequences that still draft there."""
+    """z [heads, S, H] of all heads. No head sees a token, so the rows of a sequence have the same logits."""
 
     def __init__(self, network: MedusaNetwork, z: Tensor):
         self._network, self._z, self._depth = network, z, 0
+        self._rows = torch.arange(z.shape[1], device=z.device)  # the sequence of each row
 
     def logits(self) -> Tensor:
-        return self._network.logits(self._depth, self._z[self._depth])
+        sequences, rows = self._rows.unique_consecutive(return_inverse=True)
+        return self._network.logits(self._depth, self._z[self._depth, sequences]).index_select(0, rows)
 
     def narrow(self, keep: Tensor) -> None:
-        self._z = self._z.index_select(1, keep)
+        self._rows = self._rows.index_select(0, keep)
 
-    def feed(self, tokens: Tensor, sequences: Sequence["running.Sequence"], depth: int) -> None:
-        self._depth = depth + 1
+    def feed(self, tokens: Tensor, level: Level) -> None:
+        self._depth = level.depth + 1
 
 
 PROPOSER = MedusaProposer

@@ -8,6 +8,7 @@ from torch import Tensor
 from engine import sequence as running
 from engine.drafting.host import Host
 from engine.drafting.last_state import LastStateProposer
+from engine.drafting.level import Level
 from engine.models.mlp_speculator import MlpSpeculatorNetwork
 from engine.speculative_config import SpeculativeConfig
 
@@ -38,8 +39,8 @@ class MlpSpeculatorStepper:
     def narrow(self, keep: Tensor) -> None:
         self._state = self._state.index_select(0, keep)
 
-    def feed(self, tokens: Tensor, sequences: Sequence["running.Sequence"], depth: int) -> None:
-        self._stage = depth + 1
+    def feed(self, tokens: Tensor, level: Level) -> None:
+        self._stage = level.depth + 1
         self._state = self._network.advance(self._stage, self._state, tokens)
 
 

@@ -2,10 +2,13 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from engine.tree.literal import MAX_NODES
+
+MAX_FED = 2 * MAX_NODES  # nodes that a draft network may take in for one tree: more are grown than are verified
 
 
 def ancestor_masks(ancestors: Sequence[int], device: torch.device | None = None) -> Tensor:
@@ -18,3 +21,12 @@ def visible(masks: Tensor, num_keys: int) -> Tensor:
     """masks [..., N] -> bool [..., N, num_keys], num_keys <= 64: a node of a tree sees itself and what is above it."""
     bits = torch.arange(num_keys, device=masks.device)
     return ((masks[..., None] >> bits) & 1).bool()
+
+
+def seen_nodes(masks: Sequence[int]) -> Tensor:
+    """bool [N, nodes] of masks of any length: which nodes a row sees, up to the last that any of them does."""
+    width = max(mask.bit_length() for mask in masks)
+    num_bytes = (width + 7) // 8
+    packed = np.frombuffer(b"".join(mask.to_bytes(num_bytes, "little") for mask in masks), dtype=np.uint8)
+    bits = np.unpackbits(packed.reshape(len(masks), num_bytes), axis=1, count=width, bitorder="little")
+    return torch.from_numpy(bits).bool()

@@ -74,10 +74,10 @@ class MtpModule:
 def _rows_at_zero(short: Sequence[Span], long: Sequence[Span]) -> list[int]:
     """The rows that are at position 0 of their sequence."""
     rows, row = [], 0
-    for _, start, length in (*short, *long):
-        if start == 0:
+    for span in (*short, *long):
+        if span.positions[0] == 0:  # the nodes of a tree are at later ones
             rows.append(row)
-        row += length
+        row += span.length
     return rows
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from engine.models.attention import Span
+from engine.models.attention import Span, tree_bias
 from engine.models.kv_cache import KVCache
 from engine.models.loader import Weights
 from engine.models.mtp.families import PublishedBlock
@@ -42,10 +42,13 @@ class TransformersBlock:
 
     def _run(self, z: Tensor, span: Span, cache: KVCache) -> Tensor:
         end = span.start + span.length
-        at = slice(span.start, end)
-        places = torch.arange(span.start, end, device=z.device)[:, None]
-        hidden = torch.arange(end, device=z.device) > places
+        at = torch.tensor(list(span.positions), device=z.device)
+        last = at if span.tree is None else torch.full_like(at, span.tree.base)
+        hidden = torch.arange(end, device=z.device) > last[:, None]
         mask = torch.zeros(hidden.shape, dtype=z.dtype, device=z.device).masked_fill_(hidden, float("-inf"))
+        if span.tree is not None and any(span.tree.masks):
+            bias = tree_bias(span.tree.masks, None, z.dtype, z.device)
+            mask[:, span.tree.base + 1 : span.tree.base + 1 + bias.shape[1]] = bias
         out = self._layer(
             hidden_states=z[None],
             position_embeddings=(self._cos[:, at], self._sin[:, at]),
@@ -59,8 +62,8 @@ class SpanCache:
     """What transformers' attention asks of a cache, for one span of one sequence."""
 
     def __init__(self, cache: KVCache, layer: int, span: Span):
-        first = span.slot * cache.max_model_len
-        self._rows, self._span = cache.layers[layer][first : first + cache.max_model_len], span
+        first = span.slot * cache.slot_len
+        self._rows, self._span = cache.layers[layer][first : first + cache.slot_len], span
 
     def update(self, keys: Tensor, values: Tensor, *_: Any, **__: Any) -> tuple[Tensor, Tensor]:
         """Store the span's [1, heads, length, D] and return those of all positions up to its end."""
