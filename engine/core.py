@@ -5,7 +5,7 @@ import time
 from collections.abc import Mapping
 from collections.abc import Sequence as Sequences
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -17,6 +17,8 @@ from engine.drafting.kept import Proposers
 from engine.errors import ConfigError, EngineError
 from engine.loading import Target, describe, load_target, target_facts
 from engine.logprobs import token_logprobs
+from engine.metrics.interval import IntervalLogger, check_interval
+from engine.metrics.totals import Reading, Totals
 from engine.models.decoder import TargetOutput
 from engine.models.kv_cache import KVCache
 from engine.outputs import RequestOutput
@@ -32,9 +34,13 @@ from engine.stopping import StopChecker
 from engine.text import Text
 from engine.verification import build_verifier
 
+if TYPE_CHECKING:
+    from engine.metrics.endpoint import Endpoint
+
 SpecConfigLike = SpeculativeConfig | Mapping[str, Any] | None
 Prompt = str | Sequences[int]
 clock = time.perf_counter
+LOCAL = "127.0.0.1"
 
 
 class Engine:
@@ -60,6 +66,9 @@ class Engine:
         self._stops = StopChecker(target.config.eos_token_ids, lambda: text.backend)
         self._ids = itertools.count()
         self._proposers = Proposers(Host(target, max_num_seqs))
+        self.totals = Totals()
+        self._interval_log: IntervalLogger | None = None
+        self._endpoint: tuple[Endpoint, int] | None = None
         self.configure_speculation(speculative_config)
 
     @classmethod
@@ -75,17 +84,50 @@ class Engine:
         device: str = "auto",
         num_threads: int | str = "auto",
         seed: int = 0,
+        log_stats_interval: float | None = None,
+        metrics_port: int | None = None,
+        metrics_host: str = LOCAL,
     ) -> "Engine":
         """Load a Hugging Face model folder.
 
         dtype "auto" is fp32 on a CPU and the checkpoint's on a GPU; num_threads "auto" measures. `seed` keys the
-        requests that bring none. Raises ConfigError for what the caller can mend, OutOfMemoryError where memory ends.
+        requests that bring none. log_stats_interval: seconds between log lines of what was drafted; metrics_port: as
+        `serve_metrics`. Raises ConfigError for what the caller can mend, OutOfMemoryError where memory ends.
         """
+        _check_watching(log_stats_interval, metrics_port, metrics_host)
         check_count("max_num_seqs", max_num_seqs, 1, 4096, required=True)
         facts = target_facts(Path(model), max_model_len, dtype, device)
         resolve(speculative_config, facts)  # refuse a wrong one before the weights are read
         target = load_target(Path(model), max_model_len, dtype, device, num_threads)
-        return cls(target, Text(Path(model)), speculative_config, max_num_seqs, max_num_batched_tokens, seed)
+        engine = cls(target, Text(Path(model)), speculative_config, max_num_seqs, max_num_batched_tokens, seed)
+        if log_stats_interval is not None:
+            engine._interval_log = IntervalLogger(log_stats_interval, engine.totals.spec, clock())
+        if metrics_port is not None:
+            engine.serve_metrics(metrics_port, metrics_host)
+        return engine
+
+    def serve_metrics(self, port: int = 0, host: str = LOCAL) -> "Endpoint":
+        """Serve Prometheus metrics over HTTP until `close`; port 0 is any free one, the endpoint says which.
+
+        Engines of one process that ask for the same port share it. ConfigError for a port that cannot be served.
+        """
+        from engine.metrics.endpoint import endpoint
+
+        self.close()
+        place = endpoint(port, host)
+        self._endpoint = place, place.join(self.read_metrics)
+        return place
+
+    def close(self) -> None:
+        """Stop serving metrics."""
+        if self._endpoint is not None:
+            place, number = self._endpoint
+            self._endpoint = None
+            place.leave(number)
+
+    def read_metrics(self, engine: str = "0") -> Reading:
+        """Everything counted since the model was loaded; `engine` is the value of that label."""
+        return self.totals.reading(str(self._target.folder), engine, self.num_running, self.num_waiting)
 
     def configure_speculation(self, speculative_config: SpecConfigLike) -> None:
         """Change how drafts are made, without reloading the target. Only while idle; statistics start anew.
@@ -126,7 +168,9 @@ class Engine:
 
     def environment(self) -> dict[str, Any]:
         """What runs where: recorded with every result."""
-        return describe(self._target) | {"max_num_seqs": self._cache.num_slots, "kv_cache_bytes": self._cache.num_bytes}
+        served = {"metrics_url": self._endpoint[0].url} if self._endpoint is not None else {}
+        cache = {"max_num_seqs": self._cache.num_slots, "kv_cache_bytes": self._cache.num_bytes}
+        return describe(self._target) | cache | served
 
     def add_request(self, request_id: str, prompt_token_ids: Sequences[int], sampling_params: SamplingParams) -> None:
         """Queue a request; it joins the batch at a step boundary."""
@@ -169,6 +213,9 @@ class Engine:
         self._proposer.observe(seen_rows(batch, draft, verification), output)
         t6 = clock()
         self.timing.count_step(len(rows.token_ids), t2 - t1 + t6 - t5, t3 - t2, t4 - t3, t5 - t4 + t1 - t0)
+        self.timing.num_prompt_tokens += batch.num_prompt_tokens
+        if self._interval_log is not None:
+            self._interval_log.tick(t6, self.num_running, self.num_waiting)
         return finished
 
     def generate(
@@ -290,13 +337,25 @@ class Engine:
         sequence.metrics.finished_time = now
         self._scheduler.remove(sequence)
         self._proposer.stop(sequence)
+        self.totals.count_request(sequence)
         text = self._text.decode(sequence.output_token_ids)
         return sequence.output(self._stops.cut_text(sequence, text))
 
     def _reset_counters(self) -> None:
         self.stats = SpecDecodingStats(self.speculative_config.num_speculative_tokens or 0)
         self.timing = StepTimings()
+        self.totals.follow(self.stats, self.timing)
 
     def _must_be_idle(self, what: str) -> None:
         if not self._scheduler.is_idle:
             raise EngineError(f"{what} needs an idle engine: {self.num_running} requests run, {self.num_waiting} wait")
+
+
+def _check_watching(log_stats_interval: float | None, metrics_port: int | None, metrics_host: str) -> None:
+    """ConfigError for a wrong wish, before the weights are read."""
+    if log_stats_interval is not None:
+        check_interval(log_stats_interval)
+    if metrics_port is not None:
+        from engine.metrics.endpoint import check_port
+
+        check_port(metrics_port, metrics_host)

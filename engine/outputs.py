@@ -5,7 +5,10 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True)
 class RequestMetrics:
-    """Times in seconds of `time.perf_counter`; `deliveries` holds (time, tokens) for every step that emitted."""
+    """Times in seconds of `time.perf_counter`; `deliveries` holds (time, tokens) for every step that emitted.
+
+    acceptance_histogram[j] counts the drafts of which j tokens were accepted, j up to the depth of the deepest draft.
+    """
 
     arrival_time: float
     first_scheduled_time: float | None = None
@@ -15,16 +18,31 @@ class RequestMetrics:
     num_drafts: int = 0
     num_draft_tokens: int = 0
     num_accepted_tokens: int = 0
+    acceptance_histogram: list[int] = field(default_factory=list)
 
-    def count_draft(self, drafted: int, accepted: int) -> None:
+    def count_draft(self, drafted: int, accepted: int, depth: int | None = None) -> None:
+        """One draft of `drafted` nodes on `depth` levels, by default a chain."""
         self.num_drafts += 1
         self.num_draft_tokens += drafted
         self.num_accepted_tokens += accepted
+        most = drafted if depth is None else depth
+        self.acceptance_histogram += [0] * (1 + most - len(self.acceptance_histogram))
+        self.acceptance_histogram[accepted] += 1
 
     def deliver(self, now: float, count: int) -> None:
         self.deliveries.append((now, count))
         if self.first_token_time is None:
             self.first_token_time = now
+
+    @property
+    def mean_acceptance_length(self) -> float | None:
+        """1 + accepted / drafts; None without a draft."""
+        return 1.0 + self.num_accepted_tokens / self.num_drafts if self.num_drafts else None
+
+    @property
+    def draft_acceptance_rate(self) -> float | None:
+        """accepted / drafted tokens; None without a draft."""
+        return self.num_accepted_tokens / self.num_draft_tokens if self.num_draft_tokens else None
 
     @property
     def ttft(self) -> float | None:

@@ -76,6 +76,11 @@ class Batch:
     decoding: list[Sequence]
     prefilling: list[tuple[Sequence, int]]
 
+    @property
+    def num_prompt_tokens(self) -> int:
+        """Tokens of prompts that this step computes."""
+        return sum(count for _, count in self.prefilling)
+
     def advance_prompts(self) -> None:
         """Note that the chunks of this step are in the cache."""
         for sequence, count in self.prefilling:

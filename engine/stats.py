@@ -11,7 +11,9 @@ length alone flatters a window that rarely drafts, so show tokens per target pas
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from itertools import zip_longest
+from typing import Any
 
 
 @dataclass(slots=True)
@@ -86,6 +88,18 @@ class SpecDecodingStats:
         """
         return [_chances(*rows) for rows in zip(self.tree_open, self.tree_accepted, strict=True)]
 
+    def __add__(self, more: "SpecDecodingStats") -> "SpecDecodingStats":
+        return self._with(more, 1)
+
+    def __sub__(self, less: "SpecDecodingStats") -> "SpecDecodingStats":
+        """What was counted since a copy `less` was taken."""
+        return self._with(less, -1)
+
+    def _with(self, other: "SpecDecodingStats", sign: int) -> "SpecDecodingStats":
+        counted = [field.name for field in fields(self) if field.name != "num_spec_tokens"]
+        sums = {name: _sum(getattr(self, name), getattr(other, name), sign) for name in counted}
+        return SpecDecodingStats(max(self.num_spec_tokens, other.num_spec_tokens), **sums)
+
     @property
     def acceptance_rate(self) -> float | None:
         return self.num_accepted_tokens / self.num_draft_tokens if self.num_draft_tokens else None
@@ -98,6 +112,13 @@ class SpecDecodingStats:
     def acceptance_per_position(self) -> list[float | None]:
         pairs = zip(self.num_accepted_tokens_per_pos, self.num_draft_tokens_per_pos, strict=True)
         return [accepted / drafted if drafted else None for accepted, drafted in pairs]
+
+
+def _sum(one: Any, other: Any, sign: int) -> Any:
+    """one + sign * other of counts, or of lists of them, the shorter filled up with nothing. A new list."""
+    if isinstance(one, list) or isinstance(other, list):
+        return [_sum(*pair, sign) for pair in zip_longest(one or [], other or [], fillvalue=0)]
+    return one + sign * other
 
 
 def _grow(counts: list[int], length: int) -> None:
@@ -116,10 +137,14 @@ def _chances(opened: Sequence[int], accepted: Sequence[int]) -> list[float | Non
 
 @dataclass(slots=True)
 class StepTimings:
-    """Where the steps went. Seconds are host clock; `other` is scheduling, commit and detokenization."""
+    """Where the steps went. Seconds are host clock; `other` is scheduling, commit and detokenization.
+
+    num_prompt_tokens: tokens computed in prompt chunks, those computed again among them.
+    """
 
     num_steps: int = 0
     num_target_rows: int = 0
+    num_prompt_tokens: int = 0
     num_output_tokens: int = 0
     num_decode_passes: int = 0
     num_decode_tokens: int = 0
