@@ -12,6 +12,7 @@ from typing import Any
 
 from autotune.arms import shown
 from autotune.errors import UsageError
+from autotune.final_counters import FinalCounters
 from autotune.samples import UnitResult
 from autotune.trial import Trial
 
@@ -22,6 +23,7 @@ class RunFolder:
     """
 
     def __init__(self, path: Path) -> None:
+        self.counters = FinalCounters()
         try:
             self.path = claim(path)
             self.trials.write_text("")
@@ -51,7 +53,8 @@ class RunFolder:
         return self.write_text(name, json.dumps(value, indent=2) + "\n")
 
     def write_samples(self, name: str, results: Sequence[UnitResult]) -> str:
-        """One line per unit result; returns the file's path as it is recorded."""
+        """One line per unit result; returns the file's path as it is recorded. The results enter the counters."""
+        self.counters.add(results)
         lines = [json.dumps(result.to_json()) for result in results]
         return str(self.write_text(f"samples/{name}.jsonl", "".join(line + "\n" for line in lines)))
 

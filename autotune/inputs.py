@@ -82,6 +82,8 @@ def open_worker(worker: Worker, settings: Settings, inputs: Inputs, display: Dis
         raise UsageError(str(refusal)) from refusal
     except WorkerProblem as problem:
         raise RunError(f"the model could not be loaded: {problem}") from problem
+    if "metrics_url" in opened.environment:
+        display.say(f"metrics: {opened.environment['metrics_url']}")
     display.phase("warming up")
     split = "search" if "search" in inputs.requests else "confirm"
     notes: list[str] = []

@@ -32,10 +32,11 @@ def running(tracker: Tracker, name: str, context: Context) -> AbstractContextMan
 
 
 def leave(context: Context, result: Result, tracker: Tracker) -> None:
-    """best.json, speculative_config.json and report.html; then everything to the tracking."""
+    """best.json, speculative_config.json, prometheus.txt and report.html; then everything to the tracking."""
     folder = context.folder
     folder.write_json("best.json", result.best())
     folder.write_json("speculative_config.json", result.best()["speculative_config"])
+    folder.write_text("prometheus.txt", folder.counters.text(context.settings.model.name))
     write_report(folder.path)
     tracker.finish(
         tracked(result),

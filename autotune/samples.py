@@ -28,7 +28,7 @@ CANDIDATE = "candidate"
 @dataclass(frozen=True)
 class RequestSample:
     """One served request. `tpot` is (e2e - ttft) / (tokens - 1), None below two tokens. `gaps` lie between
-    deliveries. A replay has no times.
+    deliveries. A replay has no times. `acceptance_histogram[j]` counts the drafts of which j tokens were accepted.
     """
 
     request_id: str
@@ -41,6 +41,8 @@ class RequestSample:
     draft_tokens: int
     accepted_tokens: int
     gaps: tuple[float, ...] = ()
+    acceptance_histogram: tuple[int, ...] = ()
+    finish_reason: str | None = None
 
 
 @dataclass(frozen=True)

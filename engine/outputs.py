@@ -1,6 +1,7 @@
 """What a finished request carries back."""
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 
 @dataclass(slots=True)
@@ -43,6 +44,16 @@ class RequestMetrics:
     def draft_acceptance_rate(self) -> float | None:
         """accepted / drafted tokens; None without a draft."""
         return self.num_accepted_tokens / self.num_draft_tokens if self.num_draft_tokens else None
+
+    @property
+    def queue_time(self) -> float | None:
+        """Arrival to the first step."""
+        return None if self.first_scheduled_time is None else self.first_scheduled_time - self.arrival_time
+
+    @property
+    def gaps(self) -> list[float]:
+        """Times between deliveries."""
+        return [later - earlier for (earlier, _), (later, _) in pairwise(self.deliveries)]
 
     @property
     def ttft(self) -> float | None:

@@ -9,6 +9,9 @@ from pathlib import Path
 
 from autotune.settings import Settings
 
+WATCHING = ("log_stats_interval", "metrics_port", "metrics_host")
+"""Options of an engine that only tell what it does."""
+
 
 def base_name(settings: Settings, model: Path) -> str:
     """`study.name`, or the method, the workload and a hash of everything that changes what is measured."""
@@ -16,8 +19,8 @@ def base_name(settings: Settings, model: Path) -> str:
 
 
 def fingerprint(settings: Settings, model: Path) -> str:
-    """Eight hex digits. How long to search, how to resume and where records go do not count; weights written anew
-    do.
+    """Eight hex digits. How long to search, how to resume and where records and numbers go do not count; weights
+    written anew do.
     """
     files = [model, *map(Path, filter(None, (settings.model.prompts, settings.model.step_costs)))]
     if model.is_dir():
@@ -26,6 +29,8 @@ def fingerprint(settings: Settings, model: Path) -> str:
     everything = asdict(settings)
     study = {key: everything["study"][key] for key in ("seed", "startup_trials", "prune_alpha", "prune_min_units")}
     measured = {key: value for key, value in everything.items() if key not in ("study", "tracking", "outputs")}
+    for key in WATCHING:
+        measured["engine"]["options"].pop(key, None)
     text = json.dumps({**measured, "study": study, "weights": weights}, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:8]
 

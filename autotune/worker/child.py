@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import sys
 import traceback
@@ -17,6 +18,7 @@ def main(pipe: Connection, opening: Opening | Recording) -> None:
     """Open a session and serve it. Ctrl-C is the parent's business; a closed pipe means that the parent is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _die_with_parent()
+    _log_to_stderr()
     session: Any = None
     try:
         reply, session = _open(opening)
@@ -36,6 +38,15 @@ def _die_with_parent() -> None:
         import ctypes
 
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _log_to_stderr() -> None:
+    """What the engine logs, which is nothing unless it is asked to."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
+    engine = logging.getLogger("engine")
+    engine.setLevel(logging.INFO)
+    engine.addHandler(handler)
 
 
 def _open(opening: Opening | Recording) -> tuple[tuple[Reply, Any], Any]:

@@ -7,7 +7,6 @@ from __future__ import annotations
 import gc
 import time
 from collections.abc import Callable, Sequence
-from itertools import pairwise
 from typing import Any
 
 from autotune.samples import ArmRun, Counters, RequestSample
@@ -73,7 +72,6 @@ def run_arm(engine: Any, arm: str, prompts: Sequence[Prompt], concurrency: int) 
 
 def sample(output: Any) -> RequestSample:
     metrics = output.metrics
-    times = [moment for moment, _ in metrics.deliveries]
     return RequestSample(
         request_id=output.request_id,
         prompt_tokens=len(output.prompt_token_ids),
@@ -84,7 +82,9 @@ def sample(output: Any) -> RequestSample:
         drafts=metrics.num_drafts,
         draft_tokens=metrics.num_draft_tokens,
         accepted_tokens=metrics.num_accepted_tokens,
-        gaps=tuple(later - earlier for earlier, later in pairwise(times)),
+        gaps=tuple(metrics.gaps),
+        acceptance_histogram=tuple(metrics.acceptance_histogram),
+        finish_reason=output.finish_reason,
     )
 
 

@@ -1,14 +1,12 @@
 """Requests that have ended: how, how long they took, how large they were."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import NamedTuple
 
 from engine.metrics import histogram
 from engine.metrics.histogram import Histogram
-from engine.outputs import RequestMetrics
 
 REASONS = ("stop", "length", "abort")
 
@@ -48,30 +46,40 @@ class Served:
         default_factory=lambda: {name: Histogram(shape.bounds) for name, shape in SHAPES.items()}
     )
 
-    def count(self, reason: str, metrics: RequestMetrics, prompt_tokens: int, tokens: int) -> None:
-        """One request that has ended; `metrics` has all its times then, unless it was aborted."""
-        self.reasons[reason] += 1
+    def count(
+        self,
+        reason: str | None,
+        *,
+        prompt_tokens: int,
+        tokens: int,
+        ttft: float | None,
+        e2e: float | None,
+        tpot: float | None,
+        queue: float | None,
+        gaps: Iterable[float],
+    ) -> None:
+        """One request that has ended, in seconds and tokens; `reason` None: nobody knows why."""
+        if reason is not None:
+            self.reasons[reason] += 1
         if reason == "abort":
             return
         self.observe("request_prompt_tokens", prompt_tokens)
         self.observe("request_generation_tokens", tokens)
-        self.observe("time_to_first_token_seconds", metrics.ttft)
-        self.observe("e2e_request_latency_seconds", metrics.e2e)
-        self.observe("request_time_per_output_token_seconds", metrics.tpot)
-        self._phases(metrics)
-        for (earlier, _), (later, _) in pairwise(metrics.deliveries):
-            self.observe("inter_token_latency_seconds", later - earlier)
-
-    def _phases(self, metrics: RequestMetrics) -> None:
-        began, first, end = metrics.first_scheduled_time, metrics.first_token_time, metrics.finished_time
-        if began is None or first is None or end is None:
-            return
-        self.observe("request_queue_time_seconds", began - metrics.arrival_time)
-        self.observe("request_prefill_time_seconds", first - began)
-        self.observe("request_decode_time_seconds", end - first)
-        self.observe("request_inference_time_seconds", end - began)
+        self.observe("time_to_first_token_seconds", ttft)
+        self.observe("e2e_request_latency_seconds", e2e)
+        self.observe("request_time_per_output_token_seconds", tpot)
+        self.observe("request_queue_time_seconds", queue)
+        self.observe("request_prefill_time_seconds", _between(queue, ttft))
+        self.observe("request_decode_time_seconds", _between(ttft, e2e))
+        self.observe("request_inference_time_seconds", _between(queue, e2e))
+        for gap in gaps:
+            self.observe("inter_token_latency_seconds", gap)
 
     def observe(self, name: str, value: float | None) -> None:
         """A value into the histogram `name`; None is a value that there is not."""
         if value is not None:
             self.histograms[name].observe(value)
+
+
+def _between(earlier: float | None, later: float | None) -> float | None:
+    return None if earlier is None or later is None else later - earlier

@@ -42,8 +42,17 @@ class Totals:
 
     def count_request(self, sequence: Sequence) -> None:
         """A request that has ended."""
-        prompt, output = sequence.num_prompt_tokens, sequence.num_output_tokens
-        self.served.count(sequence.finish_reason or "abort", sequence.metrics, prompt, output)
+        metrics = sequence.metrics
+        self.served.count(
+            sequence.finish_reason,
+            prompt_tokens=sequence.num_prompt_tokens,
+            tokens=sequence.num_output_tokens,
+            ttft=metrics.ttft,
+            e2e=metrics.e2e,
+            tpot=metrics.tpot,
+            queue=metrics.queue_time,
+            gaps=metrics.gaps,
+        )
 
     def spec(self) -> SpecDecodingStats:
         """A copy that stays as it is."""

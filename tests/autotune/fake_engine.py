@@ -132,9 +132,7 @@ class FakeEngine:
             self.timing.num_decode_tokens += len(new)
             if self.k:
                 self.stats.observe_draft(self.k, accepted)
-                metrics.num_drafts += 1
-                metrics.num_draft_tokens += self.k
-                metrics.num_accepted_tokens += accepted
+                metrics.count_draft(self.k, accepted)
         tokens.extend(new)
         metrics.deliveries.append((self.now, len(new)))
         metrics.first_token_time = metrics.first_token_time or self.now

@@ -11,7 +11,8 @@ KEYS = ["schema", "command", "model", "method", "workload", "measurement", "warm
 "speedup_ci", "confirmed", "lossless", "metrics", "baseline", "trials", "outputs", "environment"]  # fmt: skip
 METRIC_KEYS = ["tpot_ms", "output_tokens_per_s", "acceptance_rate", "mean_acceptance_length", "tokens_per_target_pass",
                "acceptance_per_position", "num_drafts", "num_draft_tokens", "num_accepted_tokens"]  # fmt: skip
-FILES = ["best.json", "config.yaml", "report.html", "speculative_config.json", "study.json", "trials.jsonl"]
+FILES = ["best.json", "config.yaml", "prometheus.txt", "report.html", "speculative_config.json", "study.json",
+         "trials.jsonl"]  # fmt: skip
 
 
 def test_a_study_finds_the_best_and_leaves_everything(commands) -> None:

@@ -7,6 +7,11 @@ from engine.outputs import RequestMetrics
 from engine.stats import SpecDecodingStats, StepTimings
 
 
+def count(served: Served, reason: str, metrics: RequestMetrics, prompt_tokens: int, tokens: int) -> None:
+    times = {"ttft": metrics.ttft, "e2e": metrics.e2e, "tpot": metrics.tpot, "queue": metrics.queue_time}
+    served.count(reason, prompt_tokens=prompt_tokens, tokens=tokens, gaps=metrics.gaps, **times)
+
+
 def test_a_bound_belongs_to_its_bucket():
     histogram = Histogram((1.0, 2.0))
     for value in (0.5, 1.0, 1.5, 2.5, 9.0):
@@ -23,9 +28,9 @@ def test_bounds_rise():
 def test_phases_of_a_request_add_up():
     served = Served()
     metrics = RequestMetrics(10.0, first_scheduled_time=11.0, finished_time=18.0)
-    for moment, count in ((13.0, 1), (15.0, 3), (18.0, 2)):
-        metrics.deliver(moment, count)
-    served.count("stop", metrics, prompt_tokens=7, tokens=6)
+    for moment, tokens in ((13.0, 1), (15.0, 3), (18.0, 2)):
+        metrics.deliver(moment, tokens)
+    count(served, "stop", metrics, 7, 6)
     totals = {name: found.total for name, found in served.histograms.items()}
     assert totals == {
         "time_to_first_token_seconds": 3.0,
@@ -44,7 +49,7 @@ def test_phases_of_a_request_add_up():
 
 def test_an_aborted_request_is_in_no_histogram():
     served = Served()
-    served.count("abort", RequestMetrics(0.0, finished_time=1.0), 3, 0)
+    count(served, "abort", RequestMetrics(0.0, finished_time=1.0), 3, 0)
     assert served.reasons["abort"] == 1
     assert not any(any(found.counts) for found in served.histograms.values())
 
