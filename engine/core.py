@@ -329,7 +329,7 @@ class Engine:
                 self.stats.observe_tree(shape.parents, path)
             if drafted:
                 self.stats.observe_draft(drafted, len(path), shape.depth)
-                sequence.metrics.count_draft(drafted, len(path))
+                sequence.metrics.count_draft(drafted, len(path), shape.depth)
             sequence.num_computed += 1 + len(path)
         self._cache.compact(moves)
 
