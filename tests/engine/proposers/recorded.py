@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from engine import SamplingParams
+from engine import SamplingParams, noise
 
 
 class Call(NamedTuple):
@@ -11,6 +11,13 @@ class Call(NamedTuple):
     accepted: int
     seed: int
     temperature: float
+
+    def pick(self, logits, depth):
+        """The token that the request's drafter picks at `depth`: greedy, or with the target's own noise."""
+        if self.temperature == 0:
+            return int(logits.argmax())
+        key = noise.key(self.seed, len(self.tokens) + depth)
+        return int((logits.double() / self.temperature + noise.gumbel([key], len(logits), logits.device)[0]).argmax())
 
 
 def record(engine, prompts, max_tokens=24, temperature=0.0):

@@ -3,8 +3,6 @@
 import torch
 from torch.nn.functional import linear, rms_norm, silu
 
-from engine import noise
-
 
 def norm(x, weight, eps=1e-5):
     return rms_norm(x, (x.shape[-1],), weight, eps)
@@ -58,19 +56,14 @@ def hidden_states(model, tokens):
     return [model.model.embed_tokens(ids)[0].detach(), *[state.view(len(tokens), -1) for state in states]], final
 
 
-def choose(logits, call, depth):
-    """The token that a request's drafter picks at `depth`: greedy, or with the target's own noise."""
-    if call.temperature == 0:
-        return int(logits.argmax())
-    key = noise.key(call.seed, len(call.tokens) + depth)
-    return int((logits.double() / call.temperature + noise.gumbel([key], len(logits), logits.device)[0]).argmax())
-
-
 def draft(call, first, step, logits):
-    """`first()` gives the state that the first token comes from, `step(states, token)` the next one."""
+    """`first()` gives the state that the first token comes from, `step(states, token)` the next one.
+
+    call.pick(logits, depth) says which token is drafted; a token is drafted for each of call.drafted.
+    """
     state, tokens = first(), []
     for depth in range(len(call.drafted)):
         if depth:
             state = step(state, tokens[-1])
-        tokens.append(choose(logits(state), call, depth))
+        tokens.append(call.pick(logits(state), depth))
     return tokens
