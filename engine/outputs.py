@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import Any
 
 
 @dataclass(slots=True)
@@ -29,6 +30,17 @@ class RequestMetrics:
         most = drafted if depth is None else depth
         self.acceptance_histogram += [0] * (1 + most - len(self.acceptance_histogram))
         self.acceptance_histogram[accepted] += 1
+
+    def speculative_decoding(self) -> dict[str, Any]:
+        """The same under the names that vLLM gives in its responses; rates without a draft are None."""
+        return {
+            "mean_acceptance_length": self.mean_acceptance_length,
+            "draft_acceptance_rate": self.draft_acceptance_rate,
+            "acceptance_histogram": list(self.acceptance_histogram),
+            "num_spec_steps": self.num_drafts,
+            "num_accepted_draft_tokens": self.num_accepted_tokens,
+            "num_draft_tokens": self.num_draft_tokens,
+        }
 
     def deliver(self, now: float, count: int) -> None:
         self.deliveries.append((now, count))
