@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from autotune import arms
+from autotune import arms, dialect
 from autotune.analysis import interruptions, means
 from autotune.confirm import Confirmation, Confirmed
 from autotune.console import words
@@ -41,7 +41,7 @@ def from_confirmation(setting: Setting, confirmation: Confirmation, seconds: flo
         "runner_up": _other(confirmation.other, confirmation.between),
         "lossless": chosen.verdict.to_json(),
         "log_gains": means(chosen.gains),
-        "notes": [*_standing_notes(setting), *_notes(confirmation)],
+        "notes": [*_standing_notes(setting), *_notes(confirmation), *_export_notes(setting, chosen.trial)],
     }
     bounds = chosen.interval.factor_bounds
     return _result(
@@ -72,6 +72,7 @@ def from_trial(setting: Setting, trial: Trial, seconds: float) -> Result:
         "notes": [
             *_standing_notes(setting),
             *([] if complete else [f"The measurement {trial.status}: {trial.reason or trial.cause}."]),
+            *_export_notes(setting, trial),
         ],
     }
     return _result(
@@ -139,6 +140,10 @@ def _standing_notes(setting: Setting) -> list[str]:
         "nothing else. A server that is new, or has other traffic, will be slower."
     )
     return [*filter(None, [sentence]), *([cache] if warm else [])]
+
+
+def _export_notes(setting: Setting, trial: Trial) -> list[str]:
+    return dialect.notes(arms.speculative_config(setting.context.settings, trial.parameters))
 
 
 def _interval(interval: Interval) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from engine import probes, sampler
+from engine.control import Control
 from engine.draft import Draft, Verification
 from engine.drafting.host import Host
 from engine.drafting.kept import Proposers
@@ -207,6 +208,7 @@ class Engine:
         batch.advance_prompts()
         draft = draft.with_empty(len(rows.ready))
         verification = self._verify(batch.decoding + rows.ready, draft, output.logits)
+        self.control.observe(batch.decoding, draft, verification)
         t4 = clock()
         finished = self._commit(batch, rows.ready, draft, verification, t4)
         t5 = clock()
@@ -278,12 +280,8 @@ class Engine:
         return probes.scores(self._target, self._cache, sequence)
 
     def _draft(self, batch: Batch) -> Draft:
-        config = self.speculative_config
-        cutoff = config.disable_by_batch_size
-        if not batch.decoding or (cutoff is not None and self.num_running > cutoff):
-            return Draft.empty(len(batch.decoding))
-        most = config.num_speculative_tokens or 0
-        return self._proposer.propose(batch.decoding, [min(most, sequence.draft_room) for sequence in batch.decoding])
+        limits = self.control.limits(batch.decoding, self.num_running, 0.0)
+        return self._proposer.propose(batch.decoding, limits) if any(limits) else Draft.empty(len(limits))
 
     def _forward(self, rows: Rows) -> TargetOutput:
         decoder = self._target.decoder
@@ -337,11 +335,13 @@ class Engine:
         sequence.metrics.finished_time = now
         self._scheduler.remove(sequence)
         self._proposer.stop(sequence)
+        self.control.stop(sequence)
         self.totals.count_request(sequence)
         text = self._text.decode(sequence.output_token_ids)
         return sequence.output(self._stops.cut_text(sequence, text))
 
     def _reset_counters(self) -> None:
+        self.control = Control(self.speculative_config, self._cache.num_slots)
         self.stats = SpecDecodingStats(self.speculative_config.num_speculative_tokens or 0)
         self.timing = StepTimings()
         self.totals.follow(self.stats, self.timing)

@@ -14,6 +14,7 @@ class SamplingParams:
 
     temperature 0 is greedy. `seed` keys the randomness of a request by (seed, position); None lets the engine draw one.
     `stop` strings end the text before themselves; `stop_token_ids` and the model's EOS stay in `token_ids`.
+    num_speculative_tokens is how deep drafts for this request may go: None as the engine drafts, 0 not at all.
     """
 
     temperature: float = 1.0
@@ -31,6 +32,7 @@ class SamplingParams:
     ignore_eos: bool = False
     seed: int | None = None
     logprobs: int | None = None
+    num_speculative_tokens: int | None = None
 
     def __post_init__(self) -> None:
         for name, allowed, good in self._rules():
@@ -87,7 +89,16 @@ class SamplingParams:
                 "None or a whole number >= 0",
                 self.seed is None or (isinstance(self.seed, int) and self.seed >= 0),
             ),
+            (
+                "num_speculative_tokens",
+                "None or a whole number >= 0",
+                self.num_speculative_tokens is None or _count(self.num_speculative_tokens),
+            ),
         ]
+
+
+def _count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
 def _number(value: object) -> bool:

@@ -9,7 +9,18 @@ from engine.draft_config import DraftModelConfig, DraftParallelConfig
 from engine.errors import ConfigError, refuse_unknown
 
 MAX_SPEC_LEN = 128
-COMMON_FIELDS = ("method", "num_speculative_tokens", "disable_by_batch_size")
+# How deep drafts go under load (engine/control); all but the schedule, which is vLLM's, are ours.
+CONTROL_FIELDS = (
+    "num_speculative_tokens_per_batch_size",
+    "adaptive",
+    "adaptive_low_acceptance",
+    "adaptive_high_acceptance",
+    "adaptive_window",
+    "adaptive_min_tokens",
+    "adaptive_probe_interval",
+    "adaptive_memory_threshold",
+)
+COMMON_FIELDS = ("method", "num_speculative_tokens", "disable_by_batch_size", *CONTROL_FIELDS)
 # What every method reads that has weights of its own.
 DRAFT_FIELDS = (
     "model",
@@ -45,6 +56,15 @@ class SpeculativeConfig:
     num_speculative_tokens: int | None = None
     model: str | None = None  # folder of the draft's checkpoint
     disable_by_batch_size: int | None = None  # at more running sequences than this no draft is made
+    # [first, last, tokens] by running sequences; vLLM's after 0.12
+    num_speculative_tokens_per_batch_size: Sequence[tuple[int, int, int]] | None = None
+    adaptive: bool | None = None  # ours, as the fields below: draft less where little is accepted
+    adaptive_low_acceptance: float | None = None  # moving average of accepted / drafted depth that shortens drafts
+    adaptive_high_acceptance: float | None = None  # and the one that lengthens them
+    adaptive_window: int | None = None  # drafts in the average, and between two changes
+    adaptive_min_tokens: int | None = None  # never shorter than this
+    adaptive_probe_interval: int | None = None  # steps between probes of a request that drafts no more
+    adaptive_memory_threshold: float | None = None  # share of cache positions in use that lowers the batch cutoff
     prompt_lookup_max: int | None = None
     prompt_lookup_min: int | None = None
     suffix_decoding_max_tree_depth: int | None = None

@@ -9,6 +9,7 @@ from pkgutil import iter_modules
 from typing import Any
 
 from engine import draft_config
+from engine.control.settings import complete_control
 from engine.detection import MTP_ALIASES, NGRAM_MODELS, Detection, detect, draft_architecture
 from engine.draft_config import DraftModelConfig, TargetFacts
 from engine.errors import ConfigError
@@ -49,6 +50,7 @@ def resolve(
     """
     config = SpeculativeConfig.from_any(value)
     check_parameters(config)
+    config = complete_control(config)
     raw = _read_draft(config, target)
     found = detect(config.method, config.model, raw, config.num_speculative_tokens)
     proposer = find_proposer(found.method)

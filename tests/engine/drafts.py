@@ -1,13 +1,16 @@
-"""A random draft in a published layout for any method and target: for contract suites."""
+"""Every method's YAML, and a random draft in a published layout for any method and target: for contract suites."""
 
 import json
 from pathlib import Path
 from typing import Any
 
 from checkpoints import build
+from omegaconf import OmegaConf
 
+from engine.speculative_config import field_names
 from tests.engine.conftest import save_model
 
+METHODS = sorted((Path(__file__).resolve().parents[2] / "conf" / "method").glob("*.yaml"))
 LAYOUTS = {
     "eagle": "eagle_llama3",
     "eagle3": "eagle3_reference",
@@ -15,6 +18,14 @@ LAYOUTS = {
     "mlp_speculator": "mlp_speculator",
     "mtp": "mtp_mimo",
 }
+
+
+def settings_of(path: Path) -> dict[str, Any]:
+    """The speculative config of a method's YAML: what is given there, without the study's own keys."""
+    known = field_names()
+    values = OmegaConf.to_container(OmegaConf.load(path))
+    values["method"] = values["method"] or "none"
+    return {key: value for key, value in values.items() if key in known and value is not None}
 
 
 def settings_for(settings: dict[str, Any], target: Path, folder: Path) -> dict[str, Any]:

@@ -1,25 +1,12 @@
 """What speculation must never do: change a token. Every registered method, several batch sizes, greedy and seeded."""
 
 import random
-from pathlib import Path
 
 import pytest
-from omegaconf import OmegaConf
 
 from engine import Engine, SamplingParams
 from engine.proposers import available_methods
-from engine.speculative_config import field_names
-from tests.engine.drafts import settings_for
-
-METHODS = sorted((Path(__file__).resolve().parents[2] / "conf" / "method").glob("*.yaml"))
-
-
-def settings_of(path):
-    """The speculative config of a method's YAML: what is given there, without the study's own keys."""
-    known = field_names()
-    values = OmegaConf.to_container(OmegaConf.load(path))
-    values["method"] = values["method"] or "none"
-    return {key: value for key, value in values.items() if key in known and value is not None}
+from tests.engine.drafts import METHODS, settings_for, settings_of
 
 
 def test_every_registered_method_has_a_yaml():

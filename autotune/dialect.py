@@ -1,0 +1,41 @@
+"""Which fields of an exported speculative config which vLLM reads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+OURS = "only this project's engine reads {}: remove it from speculative_config.json before giving that to vLLM"
+LATER = "only releases of vLLM after 0.12 read {}"
+# Fields that not every vLLM from 0.12 on reads.
+WHERE = {
+    "adaptive": OURS,
+    "adaptive_low_acceptance": OURS,
+    "adaptive_high_acceptance": OURS,
+    "adaptive_window": OURS,
+    "adaptive_min_tokens": OURS,
+    "adaptive_probe_interval": OURS,
+    "adaptive_memory_threshold": OURS,
+    "aux_layer_convention": OURS,
+    "dynamic_tree_topk": OURS,
+    "dynamic_tree_num_draft_tokens": OURS,
+    "posterior_threshold": OURS,
+    "posterior_alpha": OURS,
+    "num_speculative_tokens_per_batch_size": LATER,
+    "draft_sample_method": LATER,
+    "rejection_sample_method": LATER,
+    "synthetic_acceptance_rates": LATER,
+    "synthetic_acceptance_length": LATER,
+    "disable_by_batch_size": "only releases of vLLM before 0.18 read {}",
+    "speculative_token_tree": "only releases of vLLM before 0.22 read {}",
+}
+
+
+def notes(speculative_config: Mapping[str, Any] | None) -> list[str]:
+    """What somebody must know who gives speculative_config.json to vLLM, a sentence for every kind of field."""
+    found: dict[str, list[str]] = {}
+    for name in speculative_config or {}:
+        if name in WHERE:
+            found.setdefault(WHERE[name], []).append(name)
+    said = [sentence.format(", ".join(names)) for sentence, names in found.items()]
+    return [f"{sentence[0].upper()}{sentence[1:]}." for sentence in said]
