@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from engine import probes, sampler
+from engine.blocks import Budget
 from engine.control import Control
 from engine.draft import Draft, Verification
 from engine.drafting.host import Host
@@ -58,15 +59,18 @@ class Engine:
         max_num_seqs: int,
         max_batched: int,
         seed: int,
+        kv_cache_tokens: int | None = None,
     ):
         self._target = target
         self._text = text
         self._seed = seed
-        self._cache = KVCache(target.config, max_num_seqs, target.max_model_len, target.dtype, target.device)
-        self._scheduler = Scheduler(self._cache, max_batched)
+        self._budget = Budget(kv_cache_tokens, max_num_seqs, target.max_model_len)
+        size = (max_num_seqs, target.max_model_len, target.dtype, target.device)
+        self._cache = KVCache(target.config, *size, budget=kv_cache_tokens)
+        self._scheduler = Scheduler(self._cache, max_batched, self._budget)
         self._stops = StopChecker(target.config.eos_token_ids, lambda: text.backend)
         self._ids = itertools.count()
-        self._proposers = Proposers(Host(target, max_num_seqs))
+        self._proposers = Proposers(Host(target, max_num_seqs, kv_cache_tokens))
         self.totals = Totals()
         self._interval_log: IntervalLogger | None = None
         self._endpoint: tuple[Endpoint, int] | None = None
@@ -81,6 +85,7 @@ class Engine:
         max_num_seqs: int = 8,
         max_model_len: int | None = None,
         max_num_batched_tokens: int = 512,
+        kv_cache_tokens: int | None = None,
         dtype: str = "auto",
         device: str = "auto",
         num_threads: int | str = "auto",
@@ -92,15 +97,18 @@ class Engine:
         """Load a Hugging Face model folder.
 
         dtype "auto" is fp32 on a CPU and the checkpoint's on a GPU; num_threads "auto" measures. `seed` keys the
-        requests that bring none. log_stats_interval: seconds between log lines of what was drafted; metrics_port: as
-        `serve_metrics`. Raises ConfigError for what the caller can mend, OutOfMemoryError where memory ends.
+        requests that bring none. kv_cache_tokens: how many cache positions all running requests share, in blocks of
+        16. Where they outgrow it drafts are cut, then the latest request waits and is computed anew; None is room for
+        max_num_seqs of max_model_len. log_stats_interval: seconds between log lines of what was drafted; metrics_port:
+        as `serve_metrics`. Raises ConfigError for what the caller can mend, OutOfMemoryError where memory ends.
         """
         _check_watching(log_stats_interval, metrics_port, metrics_host)
         check_count("max_num_seqs", max_num_seqs, 1, 4096, required=True)
         facts = target_facts(Path(model), max_model_len, dtype, device)
         resolve(speculative_config, facts)  # refuse a wrong one before the weights are read
         target = load_target(Path(model), max_model_len, dtype, device, num_threads)
-        engine = cls(target, Text(Path(model)), speculative_config, max_num_seqs, max_num_batched_tokens, seed)
+        text, most = Text(Path(model)), (max_num_seqs, max_num_batched_tokens)
+        engine = cls(target, text, speculative_config, *most, seed, kv_cache_tokens)
         if log_stats_interval is not None:
             engine._interval_log = IntervalLogger(log_stats_interval, engine.totals.spec, clock())
         if metrics_port is not None:
@@ -164,13 +172,33 @@ class Engine:
     def num_waiting(self) -> int:
         return len(self._scheduler.waiting)
 
+    @property
+    def kv_cache_usage(self) -> float:
+        """The share of cache positions in use by running requests, from 0 to 1, drafts not counted."""
+        return self._scheduler.usage
+
+    @property
+    def num_preemptions(self) -> int:
+        """How often a running request had to make room for others, since the counters were reset."""
+        return self._scheduler.num_preemptions
+
+    @property
+    def num_drafts_cut(self) -> int:
+        """How many drafts were made shorter, or not at all, because the cache had no room for them."""
+        return self._scheduler.num_drafts_cut
+
     def has_unfinished_requests(self) -> bool:
         return not self._scheduler.is_idle
 
     def environment(self) -> dict[str, Any]:
         """What runs where: recorded with every result."""
         served = {"metrics_url": self._endpoint[0].url} if self._endpoint is not None else {}
-        cache = {"max_num_seqs": self._cache.num_slots, "kv_cache_bytes": self._cache.num_bytes}
+        cache = {
+            "max_num_seqs": self._cache.num_slots,
+            "kv_cache_tokens": self._budget.num_tokens,
+            "kv_cache_bytes": self._cache.num_bytes,
+            "kv_cache_memory": "follows use" if self._cache.is_paged else "allocated at start",
+        }
         return describe(self._target) | cache | served
 
     def add_request(self, request_id: str, prompt_token_ids: Sequences[int], sampling_params: SamplingParams) -> None:
@@ -180,9 +208,11 @@ class Engine:
         if self._scheduler.find(request_id):
             raise ConfigError(f"request id {request_id!r} is in use: give every request its own")
         number = next(self._ids)
-        self._scheduler.add(
-            new_sequence(request_id, prompt_token_ids, sampling_params, self.max_model_len, self._seed, number, clock())
+        sequence = new_sequence(
+            request_id, prompt_token_ids, sampling_params, self.max_model_len, self._seed, number, clock()
         )
+        self._budget.check(sequence.max_positions)
+        self._scheduler.add(sequence)
 
     def abort_request(self, request_id: str) -> RequestOutput | None:
         """End a request now; returns what it had, or None for an id that is not here."""
@@ -197,6 +227,8 @@ class Engine:
         """One step of every running sequence; returns the requests that finished in it."""
         t0 = clock()
         batch = self._scheduler.schedule(t0)
+        for slot in batch.freed:
+            self._proposer.release(slot)
         if not batch.decoding and not batch.prefilling:
             return []
         t1 = clock()
@@ -231,6 +263,7 @@ class Engine:
         for tokens, wish in zip(encoded, params, strict=True):  # all, before the first is queued
             check_prompt(tokens, self._target.config.vocab_size, self.max_model_len)
             check_params(wish, self._target.config.vocab_size)
+            self._budget.check(min(len(tokens) + wish.max_tokens, self.max_model_len) - 1)
         for request_id, tokens, wish in zip(ids, encoded, params, strict=True):
             self.add_request(request_id, tokens, wish)
         outputs: dict[str, RequestOutput] = {}
@@ -261,6 +294,7 @@ class Engine:
         most = min(max_batch or self._cache.num_slots, self._cache.num_slots)
         depth = min(self.speculative_config.num_speculative_tokens or 0, self.max_model_len - 1)
         probes.run_shapes(self._target.decoder, self._cache, most, depth)
+        self._cache.release_all()
 
     def next_token_scores(
         self,
@@ -277,10 +311,13 @@ class Engine:
         prefix = list(token_ids[:position])
         sequence = new_sequence("scores", prefix, sampling_params, self.max_model_len, self._seed, 0, 0.0)
         sequence.num_prompt_tokens = len(prefix) if num_prompt_tokens is None else num_prompt_tokens
-        return probes.scores(self._target, self._cache, sequence)
+        scores = probes.scores(self._target, self._cache, sequence)
+        self._cache.release_all()
+        return scores
 
     def _draft(self, batch: Batch) -> Draft:
-        limits = self.control.limits(batch.decoding, self.num_running, 0.0)
+        limits = self.control.limits(batch.decoding, self.num_running, self.kv_cache_usage)
+        limits = self._scheduler.cut(batch.decoding, limits, self._proposer.num_rows)
         return self._proposer.propose(batch.decoding, limits) if any(limits) else Draft.empty(len(limits))
 
     def _forward(self, rows: Rows) -> TargetOutput:
@@ -334,6 +371,8 @@ class Engine:
     def _finish(self, sequence: Sequence, now: float) -> RequestOutput:
         sequence.metrics.finished_time = now
         self._scheduler.remove(sequence)
+        if sequence.slot >= 0:
+            self._proposer.release(sequence.slot)
         self._proposer.stop(sequence)
         self.control.stop(sequence)
         self.totals.count_request(sequence)
@@ -344,6 +383,7 @@ class Engine:
         self.control = Control(self.speculative_config, self._cache.num_slots)
         self.stats = SpecDecodingStats(self.speculative_config.num_speculative_tokens or 0)
         self.timing = StepTimings()
+        self._scheduler.reset_counters()
         self.totals.follow(self.stats, self.timing)
 
     def _must_be_idle(self, what: str) -> None:

@@ -21,6 +21,7 @@ class RequestMetrics:
     num_draft_tokens: int = 0
     num_accepted_tokens: int = 0
     acceptance_histogram: list[int] = field(default_factory=list)
+    num_preemptions: int = 0  # times its cache was given to others and computed anew
 
     def count_draft(self, drafted: int, accepted: int, depth: int | None = None) -> None:
         """One draft of `drafted` nodes on `depth` levels, by default a chain."""

@@ -57,4 +57,5 @@ def new_sequence(
         seed=params.seed if params.seed is not None else noise.key(engine_seed, number),
         max_len=min(len(prompt) + params.max_tokens, max_model_len),
         metrics=RequestMetrics(arrival_time=now),
+        arrival=number,
     )

@@ -20,7 +20,8 @@ class Sequence:
     seed: int
     max_len: int  # no token beyond this length: the smaller of prompt + max_tokens and max_model_len
     metrics: RequestMetrics
-    slot: int = -1
+    arrival: int = 0  # a number that grows from request to request
+    slot: int = -1  # of the cache; -1 while waiting
     num_computed: int = 0
     finish_reason: FinishReason | None = None
     stop_reason: int | str | None = None
@@ -46,6 +47,16 @@ class Sequence:
     def is_decoding(self) -> bool:
         return self.num_pending == 1 and self.num_output_tokens > 0
 
+    @property
+    def max_positions(self) -> int:
+        """Cache positions that it may come to need: its very last token is never computed."""
+        return self.max_len - 1
+
+    def forget_computed(self) -> None:
+        """Lose the cache, not the tokens: prompt and output so far will be computed again, as a prompt is."""
+        self.slot, self.num_computed = -1, 0
+        self.metrics.num_preemptions += 1
+
     def output(self, text: str) -> RequestOutput:
         """What the caller gets back at the end."""
         return RequestOutput(
@@ -70,11 +81,13 @@ class Batch:
     """The sequences of one step.
 
     decoding    have one pending token each and may carry a draft; ordered by slot
-    prefilling  pairs (sequence, tokens of its pending ones to compute now)
+    prefilling  pairs (sequence, tokens of its pending ones to compute now): of a prompt, or after a preemption of all
+    freed       slots of sequences that were preempted for this step
     """
 
     decoding: list[Sequence]
     prefilling: list[tuple[Sequence, int]]
+    freed: list[int] = field(default_factory=list)
 
     @property
     def num_prompt_tokens(self) -> int:

@@ -43,8 +43,8 @@ class Control:
         """Take up what was accepted of the drafts of decoding sequences."""
         if self._adaptive is None:
             return
-        for sequence, depth, accepted in zip(sequences, _depths(draft), verification.num_accepted, strict=False):
-            self._adaptive.observe(sequence.request_id, depth, accepted)
+        for sequence, shape, accepted in zip(sequences, draft.shapes, verification.num_accepted, strict=False):
+            self._adaptive.observe(sequence.request_id, shape.depth, accepted)
 
     def stop(self, sequence: Sequence) -> None:
         """A sequence has finished or was aborted."""
@@ -55,17 +55,3 @@ class Control:
         wish = sequence.params.num_speculative_tokens
         limit = min(most, sequence.draft_room, most if wish is None else wish)
         return min(limit, self._adaptive.depth(sequence.request_id)) if self._adaptive and limit > 0 else limit
-
-
-def _depths(draft: Draft) -> Sequences[int]:
-    """Levels of every sequence's draft."""
-    if draft.parents is None:
-        return draft.counts
-    depths, node = [], 0
-    for count in draft.counts:
-        levels: list[int] = []
-        for parent in draft.parents[node : node + count]:
-            levels.append(1 if parent < 0 else levels[parent] + 1)
-        depths.append(max(levels, default=0))
-        node += count
-    return depths

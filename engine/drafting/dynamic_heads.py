@@ -32,6 +32,9 @@ class DynamicHeadProposer(HeadProposer):
             )
         return config
 
+    def num_rows(self, limit: int) -> int:
+        return self._num_nodes or super().num_rows(limit)
+
     def draft(self, sequences: Sequences[Sequence], limits: Sequences[int]) -> Draft:
         if not self._num_nodes:
             return super().draft(sequences, limits)

@@ -55,7 +55,7 @@ class HeadProposer(TrainedProposer):
         self.network: HeadNetwork = host.keep(self.key(), self.load)
         self.taps = self.network.taps
         size = (self.network.config, host.num_slots, target.max_model_len, target.dtype, target.device, MAX_FED)
-        self.cache = host.keep((*self.key(), "cache"), lambda: KVCache(*size))
+        self.cache = host.keep((*self.key(), "cache"), lambda: KVCache(*size, budget=host.kv_cache_tokens))
         self._outputs = torch.zeros(
             host.num_slots, self.network.config.hidden_size, dtype=target.dtype, device=target.device
         )
@@ -80,6 +80,9 @@ class HeadProposer(TrainedProposer):
         out = self.network.forward(ids, hidden, spans[False], spans[True], self.cache)
         slots = torch.tensor([found.sequence.slot for found in seen], device=device)
         self._outputs.index_copy_(0, slots, out.index_select(0, torch.tensor(last, device=device)))
+
+    def release(self, slot: int) -> None:
+        self.cache.release(slot)
 
     def stepper(self, sequences: Sequence["running.Sequence"]) -> Stepper:
         slots = torch.tensor([sequence.slot for sequence in sequences], device=self._outputs.device)

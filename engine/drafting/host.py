@@ -14,10 +14,11 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Host:
-    """The target, the number of cache slots, and a shelf for what outlives a change of drafting parameters."""
+    """The target, the size of its cache, and a shelf for what outlives a change of drafting parameters."""
 
     target: Target
     num_slots: int
+    kv_cache_tokens: int | None = None  # positions that all slots share; None: room for all
     _shelf: dict[Hashable, Any] = field(default_factory=dict)
 
     def keep(self, key: Hashable, build: Callable[[], T]) -> T:

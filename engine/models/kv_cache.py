@@ -9,6 +9,7 @@ from torch import Tensor
 
 from engine.errors import EngineError, OutOfMemoryError
 from engine.models.config import DecoderConfig
+from engine.models.slot_memory import SlotMemory, can_release
 from engine.tree.literal import MAX_NODES
 
 
@@ -29,6 +30,7 @@ class KVCache:
         dtype: torch.dtype,
         device: torch.device,
         spare: int = MAX_NODES,
+        budget: int | None = None,
     ):
         self.num_slots = num_slots
         self.max_model_len = max_model_len
@@ -36,10 +38,16 @@ class KVCache:
         self._heads = config.num_kv_heads
         self._head_dim = config.head_dim
         width = 2 * config.num_kv_heads * config.head_dim
-        self.num_bytes = config.num_layers * num_slots * self.slot_len * width * dtype.itemsize
+        self.is_paged = budget is not None and can_release(device)
+        rows = num_slots * self.slot_len
+        self.num_positions = min(budget, rows) if budget is not None and self.is_paged else rows
+        self.num_bytes = config.num_layers * self.num_positions * width * dtype.itemsize
         self._refuse_if_larger_than(_free_bytes(device))
-        shape = (num_slots * self.slot_len, width)
-        self.layers = [torch.zeros(shape, dtype=dtype, device=device) for _ in range(config.num_layers)]
+        sizes = (num_slots, self.slot_len, width, dtype)
+        self._pages = [SlotMemory(*sizes) for _ in range(config.num_layers)] if self.is_paged else []
+        self.layers = [pages.tensor for pages in self._pages] or [
+            torch.zeros((rows, width), dtype=dtype, device=device) for _ in range(config.num_layers)
+        ]
         whole = [layer.view(num_slots, self.slot_len, 2, self._heads, self._head_dim) for layer in self.layers]
         self._whole = [tuple(both.permute(2, 0, 3, 1, 4)) for both in whole]
         self._neighbours: dict[tuple[int, int], list[tuple[Tensor, ...]]] = {}
@@ -49,8 +57,8 @@ class KVCache:
         if self.num_bytes > free:
             need, have = self.num_bytes / 2**30, free / 2**30
             raise OutOfMemoryError(
-                f"a cache of {self.num_slots} x {self.max_model_len} positions takes {need:.2f} GiB and {have:.2f} GiB "
-                "are free: lower max_num_seqs or max_model_len"
+                f"a cache of {self.num_positions} positions takes {need:.2f} GiB and {have:.2f} GiB are free: lower "
+                "max_num_seqs or max_model_len, or on a CPU give kv_cache_tokens"
             )
 
     def view(self, layer: int, first_slot: int, num_slots: int, length: int) -> tuple[Tensor, Tensor]:
@@ -93,6 +101,17 @@ class KVCache:
 
     def give_back(self, slot: int) -> None:
         heapq.heappush(self._free, slot)
+        self.release(slot)
+
+    def release(self, slot: int) -> None:
+        """Let go of what is cached in a slot; its memory too where positions are shared (`budget`) and it is paged."""
+        for pages in self._pages:
+            pages.release(slot)
+
+    def release_all(self) -> None:
+        """The same for every slot; only while none is in use."""
+        for slot in range(self.num_slots if self.is_paged else 0):
+            self.release(slot)
 
     def check_integrity(self, slots_in_use: list[int]) -> None:
         """Every slot is either free or used once."""

@@ -43,6 +43,16 @@ class Proposer:
         Called in every step, drafted or not, so that a draft's own cache has no holes.
         """
 
+    def num_rows(self, limit: int) -> int:
+        """Cache positions that a draft of this limit takes: its nodes."""
+        return limit
+
+    def release(self, slot: int) -> None:
+        """A slot was given back: its sequence ended, or was preempted and will be observed anew from its first token.
+
+        What is kept by request must stay; a preempted one goes on.
+        """
+
     def stop(self, sequence: Sequence) -> None:
         """A sequence has finished or was aborted."""
 

@@ -33,7 +33,7 @@ class DraftModelProposer(TrainedProposer):
             key, lambda: load_draft_decoder(self.folder, host, length, config.quantization)
         )
         size = (self._decoder.config, host.num_slots, length, host.target.dtype, host.target.device)
-        self._cache = host.keep((*key, "cache"), lambda: KVCache(*size))
+        self._cache = host.keep((*key, "cache"), lambda: KVCache(*size, budget=host.kv_cache_tokens))
         self._num_cached = [0] * host.num_slots  # positions of a slot's sequence that the draft's cache holds
 
     def observe(self, seen: Sequences[Seen], output: TargetOutput) -> None:
@@ -50,6 +50,10 @@ class DraftModelProposer(TrainedProposer):
                 self._num_cached[sequence.slot] = min(self._num_cached[sequence.slot], final)
         if chunks:
             self._decoder.forward(ids, [], chunks, self._cache, [])
+
+    def release(self, slot: int) -> None:
+        self._num_cached[slot] = 0
+        self._cache.release(slot)
 
     def stepper(self, sequences: Sequences[Sequence]) -> "DecoderStepper":
         """Feed what is missing up to the newest token; its logits are those of the first drafted one."""
