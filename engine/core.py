@@ -187,6 +187,11 @@ class Engine:
         """How many drafts were made shorter, or not at all, because the cache had no room for them."""
         return self._scheduler.num_drafts_cut
 
+    @property
+    def num_draft_rows(self) -> int:
+        """How many rows a draft head (EAGLE, MTP) computed; more where its batches are padded."""
+        return self._proposer.num_draft_rows
+
     def has_unfinished_requests(self) -> bool:
         return not self._scheduler.is_idle
 
@@ -293,7 +298,8 @@ class Engine:
         self._must_be_idle("warm_up")
         most = min(max_batch or self._cache.num_slots, self._cache.num_slots)
         depth = min(self.speculative_config.num_speculative_tokens or 0, self.max_model_len - 1)
-        probes.run_shapes(self._target.decoder, self._cache, most, depth)
+        shapes = probes.draft_shapes(self.speculative_config, depth)
+        probes.run_shapes(self._target.decoder, self._cache, most, shapes)
         self._cache.release_all()
 
     def next_token_scores(

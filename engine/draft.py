@@ -53,6 +53,19 @@ class Draft:
     def is_chain(self) -> bool:
         return self.parents is None
 
+    def cut(self, depths: Sequences[int]) -> "Draft":
+        """The same without the nodes of sequence i below depths[i]: its last ones, since they are breadth-first."""
+        counts = [sum(depth <= most for depth in shape.depths) for shape, most in zip(self.shapes, depths, strict=True)]
+        if counts == list(self.counts):
+            return self
+        ends = accumulate(self.counts)
+        keep = [
+            end - all_ + i for end, all_, count in zip(ends, self.counts, counts, strict=True) for i in range(count)
+        ]
+        parents = None if self.parents is None else [self.parents[i] for i in keep]
+        probs = None if self.probs is None else self.probs[keep]
+        return Draft([self.tokens[i] for i in keep], counts, parents, probs)
+
     @cached_property
     def shapes(self) -> list[Shape]:
         """[S] of every sequence's draft."""
@@ -65,7 +78,7 @@ class Draft:
 class Seen(NamedTuple):
     """What a step made final of one sequence: `rows[j]` of the step holds the target's state after position start + j.
 
-    The rows ascend; of a tree they are those of the accepted path.
+    The rows ascend; of a tree they are those of the accepted path. step_rows are all that it had, rejected ones too.
 
     The token at position start + len(rows), the next one, is already in sequence.tokens: sampled, or of the prompt.
     """
@@ -74,6 +87,7 @@ class Seen(NamedTuple):
     start: int
     rows: Sequences[int]
     is_prompt: bool
+    step_rows: range
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,10 +69,12 @@ def seen_rows(batch: Batch, draft: Draft, verification: Verification) -> list[Se
     for i, (sequence, drafted) in enumerate(zip(batch.decoding, draft.counts, strict=False)):
         if not sequence.finish_reason:
             rows = verification.rows(i, row)
-            seen.append(Seen(sequence, sequence.num_computed - len(rows), rows, False))
+            whole = range(row, row + 1 + drafted)
+            seen.append(Seen(sequence, sequence.num_computed - len(rows), rows, False, whole))
         row += 1 + drafted
     for sequence, count in batch.prefilling:
         if not sequence.finish_reason:
-            seen.append(Seen(sequence, sequence.num_computed - count, range(row, row + count), True))
+            whole = range(row, row + count)
+            seen.append(Seen(sequence, sequence.num_computed - count, whole, True, whole))
         row += count
     return seen

@@ -1,17 +1,21 @@
 """Draft heads that read pairs (next token, the target's state before it) and feed their own output back: EAGLE, MTP.
 
+Ragged drafting computes what is needed: the pairs that became final, and no draft beyond a sequence's limit. Padded
+drafting (disable_padded_drafter_batch=false) computes all rows of the step and all sequences to the deepest limit, so
+that shapes depend on the batch and not on what was accepted; what is beyond a sequence's end is overwritten or cut off.
+
 Pair (x_{i+1}, h_i) sits at position i of the head's cache. In every step the pairs that became final are taken in with
 the target's true states, over whatever drafting had written there; the last one's output starts the next draft.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import torch
 from torch import Tensor
 
 from engine import sequence as running
-from engine.draft import Seen
+from engine.draft import Draft, Seen
 from engine.drafting.chains import Stepper
 from engine.drafting.host import Host
 from engine.drafting.level import Level
@@ -47,7 +51,9 @@ class HeadNetwork(Protocol):
 
 
 class HeadProposer(TrainedProposer):
-    """Subclasses say how the network is loaded."""
+    """Subclasses say how the network is loaded. num_draft_rows counts the rows that it computed."""
+
+    knobs: ClassVar[tuple[str, ...]] = (*TrainedProposer.knobs, "disable_padded_drafter_batch")
 
     def __init__(self, config: SpeculativeConfig, host: Host):
         super().__init__(config, host)
@@ -56,6 +62,8 @@ class HeadProposer(TrainedProposer):
         self.taps = self.network.taps
         size = (self.network.config, host.num_slots, target.max_model_len, target.dtype, target.device, MAX_FED)
         self.cache = host.keep((*self.key(), "cache"), lambda: KVCache(*size, budget=host.kv_cache_tokens))
+        self.is_padded = config.disable_padded_drafter_batch is False
+        self.num_draft_rows = 0
         self._outputs = torch.zeros(
             host.num_slots, self.network.config.hidden_size, dtype=target.dtype, device=target.device
         )
@@ -71,10 +79,11 @@ class HeadProposer(TrainedProposer):
         """Take in the true pairs and keep each sequence's last output."""
         if not seen:
             return
-        tokens, rows, last, spans = _pairs(seen)
+        tokens, rows, last, spans = _pairs(self._padded(seen) if self.is_padded else seen)
+        self.num_draft_rows += len(rows)
         device = self._outputs.device
         hidden = self.network.condition(output)
-        if len(rows) < hidden.shape[0]:  # rows ascend, so as many as there are is all of them
+        if rows != list(range(hidden.shape[0])):
             hidden = hidden.index_select(0, torch.tensor(rows, device=device))
         ids = torch.tensor(tokens, device=device)
         out = self.network.forward(ids, hidden, spans[False], spans[True], self.cache)
@@ -84,16 +93,39 @@ class HeadProposer(TrainedProposer):
     def release(self, slot: int) -> None:
         self.cache.release(slot)
 
+    def propose(self, sequences: Sequence["running.Sequence"], limits: Sequence[int]) -> Draft:
+        if not self.is_padded:
+            return super().propose(sequences, limits)
+        deepest = max(limits, default=0)
+        whole = [
+            min(deepest, self.max_model_len - len(s)) if k > 0 else 0 for k, s in zip(limits, sequences, strict=True)
+        ]
+        return super().propose(sequences, whole).cut(limits)
+
     def stepper(self, sequences: Sequence["running.Sequence"]) -> Stepper:
         slots = torch.tensor([sequence.slot for sequence in sequences], device=self._outputs.device)
-        return HeadStepper(self.network, self.cache, self._outputs.index_select(0, slots))
+        return HeadStepper(self, self._outputs.index_select(0, slots))
+
+    def _padded(self, seen: Sequence[Seen]) -> list[Seen]:
+        """As many rows for all sequences that decode: the final ones, and then rejected ones, whose places come later.
+
+        Fewer only where the positions end.
+        """
+        most = max((len(found.step_rows) for found in seen if not found.is_prompt), default=0)
+        padded = []
+        for found in seen:
+            rows = list(found.rows)
+            missing = min(most, self.max_model_len - found.start) - len(rows)
+            filled = found if found.is_prompt else found._replace(rows=rows + [found.step_rows[-1]] * max(missing, 0))
+            padded.append(filled)
+        return padded
 
 
 class HeadStepper:
-    """The draft loop's view of a head: its last outputs [S, H]."""
+    """The draft loop's view of a head: its last outputs [R, H]."""
 
-    def __init__(self, network: HeadNetwork, cache: KVCache, hidden: Tensor):
-        self._network, self._cache, self._hidden = network, cache, hidden
+    def __init__(self, proposer: HeadProposer, hidden: Tensor):
+        self._proposer, self._network, self._hidden = proposer, proposer.network, hidden
 
     def logits(self) -> Tensor:
         return self._network.logits(self._hidden)
@@ -103,18 +135,23 @@ class HeadStepper:
 
     def feed(self, tokens: Tensor, level: Level) -> None:
         """A pair's position is one before that of its token."""
-        self._hidden = self._network.forward(tokens, self._hidden, level.spans(-1), [], self._cache)
+        self._proposer.num_draft_rows += len(tokens)
+        self._hidden = self._network.forward(tokens, self._hidden, level.spans(-1), [], self._proposer.cache)
 
 
 def _pairs(seen: Sequence[Seen]) -> tuple[list[int], list[int], list[int], dict[bool, list[Span]]]:
-    """Of every pair its token and its row in the step; where each sequence's last pair is; the spans by is_prompt."""
+    """Of every pair its token and its row in the step; where each sequence's last true pair is; the spans by is_prompt.
+
+    Rows beyond the final ones are padding, with token 0.
+    """
     tokens: list[int] = []
     rows: list[int] = []
     last: list[int] = []
     spans: dict[bool, list[Span]] = {False: [], True: []}
-    for sequence, start, final, is_prompt in seen:
-        tokens += sequence.tokens[start + 1 : start + len(final) + 1]
-        rows += final
-        last.append(len(tokens) - 1)
-        spans[is_prompt].append(Span(sequence.slot, start, len(final)))
+    for sequence, start, wanted, is_prompt, _ in seen:
+        final = sequence.tokens[start + 1 : start + len(wanted) + 1]
+        last.append(len(tokens) + len(final) - 1)
+        tokens += final + [0] * (len(wanted) - len(final))
+        rows += wanted
+        spans[is_prompt].append(Span(sequence.slot, start, len(wanted)))
     return tokens, rows, last, spans

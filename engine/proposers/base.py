@@ -20,6 +20,7 @@ class Proposer:
     drafts: ClassVar[bool] = True  # false for no speculation, whose drafts are always empty
     model_free: ClassVar[bool] = False  # the tokens of requests are all it needs: no weights, no hidden states
     remembers_requests: ClassVar[bool] = False  # drafts for one request from the responses to earlier ones
+    num_draft_rows: int = 0  # that a draft head computed
     taps: tuple[int, ...] = ()  # boundaries of the target whose hidden states it needs (TargetOutput)
 
     def __init__(self, config: SpeculativeConfig, host: Host):

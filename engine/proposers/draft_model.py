@@ -40,7 +40,7 @@ class DraftModelProposer(TrainedProposer):
         """Forget rejected tokens; take in prompt chunks as they come, so that no step has a whole prompt to do."""
         chunks: list[Span] = []
         ids: list[int] = []
-        for sequence, start, rows, is_prompt in seen:
+        for sequence, start, rows, is_prompt, _ in seen:
             final = min(start + len(rows), self.draft_len)
             if is_prompt and start < final:
                 chunks.append(Span(sequence.slot, start, final - start))

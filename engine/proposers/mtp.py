@@ -10,6 +10,7 @@ from engine.drafting.chains import Stepper
 from engine.drafting.heads import HeadProposer
 from engine.drafting.host import Host
 from engine.drafting.module_chain import ChainStepper, ModuleChain
+from engine.errors import ConfigError
 from engine.models.decoder import TargetOutput
 from engine.models.mtp.network import MtpNetwork
 from engine.speculative_config import SpeculativeConfig
@@ -24,6 +25,11 @@ class MtpProposer(HeadProposer):
     def __init__(self, config: SpeculativeConfig, host: Host):
         super().__init__(config, host)
         modules = self.network.modules
+        if len(modules) > 1 and self.is_padded:
+            raise ConfigError(
+                f"disable_padded_drafter_batch=False is not allowed with {len(modules)} MTP modules, which take in "
+                "only what became final: true, or leave it out"
+            )
         self._chain = ModuleChain(modules, self.cache, host.num_slots, self._outputs) if len(modules) > 1 else None
 
     def load(self) -> MtpNetwork:

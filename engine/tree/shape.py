@@ -34,6 +34,9 @@ class Shape:
         """[1 + N] which nodes the root's row (none) and every node's row see."""
         return (0, *flat.ancestors(self.parents))
 
+    def __len__(self) -> int:
+        return len(self.parents)
+
     @cached_property
     def paths(self) -> list[list[int]]:
         """[N] the nodes from the root down to each node, itself included."""
