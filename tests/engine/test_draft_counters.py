@@ -53,6 +53,7 @@ def test_counters_equal_a_plain_count(random_model: Path, tmp_path: Path, monkey
     assert found.num_draft_tokens_per_pos == [sum(level > i for level in levels) for i in positions]
     assert found.num_accepted_tokens_per_pos == [sum(len(path) > i for _, path in drafts) for i in positions]
     histograms = [output.metrics.acceptance_histogram for output in outputs]
+    assert {len(counts) for counts in histograms} <= set(range(len(positions) + 2))
     for j in (*positions, len(positions)):
         assert sum(counts[j] for counts in histograms if len(counts) > j) == sum(len(path) == j for _, path in drafts)
     if "tree" in form:
