@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from autotune.samples import ArmRun, Counters, RequestSample, UnitResult
 from engine.metrics.served import Served
-from engine.metrics.totals import Reading
+from engine.metrics.totals import Counts, Reading
 from engine.stats import SpecDecodingStats
 
 
@@ -21,6 +21,7 @@ class Tally:
     counters: Counters = field(default_factory=Counters)
     prompt_tokens: int = 0
     tokens: int = 0
+    preemptions: int = 0
     served: Served = field(default_factory=Served)
 
     def add(self, run: ArmRun) -> None:
@@ -28,6 +29,7 @@ class Tally:
         for request in run.requests:
             self.prompt_tokens += request.prompt_tokens
             self.tokens += request.tokens
+            self.preemptions += request.preemptions
             self._count(request)
 
     def _count(self, request: RequestSample) -> None:
@@ -40,6 +42,7 @@ class Tally:
             tpot=request.tpot,
             queue=None,
             gaps=request.gaps,
+            preemptions=request.preemptions,
         )
 
     def reading(self, model_name: str, arm: str) -> Reading:
@@ -52,7 +55,7 @@ class Tally:
             list(counts.accepted_per_pos),
             list(counts.drafted_per_pos),
         )
-        return Reading(model_name, arm, spec, self.prompt_tokens, self.tokens, self.served)
+        return Reading(model_name, arm, Counts(spec, self.prompt_tokens, self.tokens, self.preemptions), self.served)
 
 
 class FinalCounters:

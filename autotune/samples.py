@@ -43,6 +43,7 @@ class RequestSample:
     gaps: tuple[float, ...] = ()
     acceptance_histogram: tuple[int, ...] = ()
     finish_reason: str | None = None
+    preemptions: int = 0
 
 
 @dataclass(frozen=True)

@@ -136,7 +136,8 @@ class Engine:
 
     def read_metrics(self, engine: str = "0") -> Reading:
         """Everything counted since the model was loaded; `engine` is the value of that label."""
-        return self.totals.reading(str(self._target.folder), engine, self.num_running, self.num_waiting)
+        now = (self.num_running, self.num_waiting, self.kv_cache_usage)
+        return self.totals.reading(str(self._target.folder), engine, *now)
 
     def configure_speculation(self, speculative_config: SpecConfigLike) -> None:
         """Change how drafts are made, without reloading the target. Only while idle; statistics start anew.
@@ -180,7 +181,7 @@ class Engine:
     @property
     def num_preemptions(self) -> int:
         """How often a running request had to make room for others, since the counters were reset."""
-        return self._scheduler.num_preemptions
+        return self.timing.num_preemptions
 
     @property
     def num_drafts_cut(self) -> int:
@@ -252,7 +253,7 @@ class Engine:
         self._proposer.observe(seen_rows(batch, draft, verification), output)
         t6 = clock()
         self.timing.count_step(len(rows.token_ids), t2 - t1 + t6 - t5, t3 - t2, t4 - t3, t5 - t4 + t1 - t0)
-        self.timing.num_prompt_tokens += batch.num_prompt_tokens
+        self.timing.count_batch(batch.num_prompt_tokens, len(batch.freed))
         if self._interval_log is not None:
             self._interval_log.tick(t6, self.num_running, self.num_waiting)
         return finished

@@ -29,7 +29,6 @@ class Scheduler:
         self.reset_counters()
 
     def reset_counters(self) -> None:
-        self.num_preemptions = 0
         self.num_drafts_cut = 0
 
     @property
@@ -97,7 +96,6 @@ class Scheduler:
             self.remove(last)
             last.forget_computed()
             self.waiting.appendleft(last)
-            self.num_preemptions += 1
         return freed
 
     def _admit(self, now: float) -> None:

@@ -139,12 +139,13 @@ def _chances(opened: Sequence[int], accepted: Sequence[int]) -> list[float | Non
 class StepTimings:
     """Where the steps went. Seconds are host clock; `other` is scheduling, commit and detokenization.
 
-    num_prompt_tokens: tokens computed in prompt chunks, those computed again among them.
+    num_prompt_tokens: tokens computed in prompt chunks, those computed again after a preemption among them.
     """
 
     num_steps: int = 0
     num_target_rows: int = 0
     num_prompt_tokens: int = 0
+    num_preemptions: int = 0
     num_output_tokens: int = 0
     num_decode_passes: int = 0
     num_decode_tokens: int = 0
@@ -165,6 +166,10 @@ class StepTimings:
         self.target += target
         self.verify += verify
         self.other += other
+
+    def count_batch(self, prompt_tokens: int, preemptions: int) -> None:
+        self.num_prompt_tokens += prompt_tokens
+        self.num_preemptions += preemptions
 
     def count_output(self, tokens: int, decoding: bool) -> None:
         """`tokens` of one sequence; a first token comes from its prompt's pass, not from decoding."""

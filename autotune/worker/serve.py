@@ -85,6 +85,7 @@ def sample(output: Any) -> RequestSample:
         gaps=tuple(metrics.gaps),
         acceptance_histogram=tuple(metrics.acceptance_histogram),
         finish_reason=output.finish_reason,
+        preemptions=metrics.num_preemptions,
     )
 
 

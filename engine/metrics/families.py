@@ -8,32 +8,37 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector, CollectorRegistry
 
 from engine.metrics.served import REASONS, SHAPES
-from engine.metrics.totals import Reading
+from engine.metrics.totals import Counts, Reading
 
 LABELS = ("model_name", "engine")
-COUNTERS: dict[str, tuple[str, Callable[[Reading], int]]] = {
-    "vllm:spec_decode_num_drafts": ("Drafts made.", lambda reading: reading.spec.num_drafts),
-    "vllm:spec_decode_num_draft_tokens": ("Tokens drafted.", lambda reading: reading.spec.num_draft_tokens),
+COUNTERS: dict[str, tuple[str, Callable[[Counts], int]]] = {
+    "vllm:spec_decode_num_drafts": ("Drafts made.", lambda counts: counts.spec.num_drafts),
+    "vllm:spec_decode_num_draft_tokens": ("Tokens drafted.", lambda counts: counts.spec.num_draft_tokens),
     "vllm:spec_decode_num_accepted_tokens": (
         "Drafted tokens that the target accepted.",
-        lambda reading: reading.spec.num_accepted_tokens,
+        lambda counts: counts.spec.num_accepted_tokens,
     ),
-    "vllm:prompt_tokens": ("Prompt tokens computed.", lambda reading: reading.prompt_tokens),
-    "vllm:generation_tokens": ("Tokens generated.", lambda reading: reading.generation_tokens),
+    "vllm:prompt_tokens": ("Prompt tokens computed.", lambda counts: counts.prompt_tokens),
+    "vllm:generation_tokens": ("Tokens generated.", lambda counts: counts.generation_tokens),
+    "vllm:num_preemptions": ("Running requests that had to make room.", lambda counts: counts.num_preemptions),
 }
-BY_POSITION: dict[str, tuple[str, Callable[[Reading], list[int]]]] = {
+BY_POSITION: dict[str, tuple[str, Callable[[Counts], list[int]]]] = {
     "vllm:spec_decode_num_accepted_tokens_per_pos": (
         "Drafts of which a token at this position was accepted.",
-        lambda reading: reading.spec.num_accepted_tokens_per_pos,
+        lambda counts: counts.spec.num_accepted_tokens_per_pos,
     ),
     "spectune:spec_decode_num_draft_tokens_per_pos": (
         "Drafts that had a token at this position; a level of a tree is one position.",
-        lambda reading: reading.spec.num_draft_tokens_per_pos,
+        lambda counts: counts.spec.num_draft_tokens_per_pos,
     ),
 }
-GAUGES: dict[str, tuple[str, Callable[[Reading], int]]] = {
+GAUGES: dict[str, tuple[str, Callable[[Reading], float]]] = {
     "vllm:num_requests_running": ("Requests in the batch.", lambda reading: reading.num_running),
     "vllm:num_requests_waiting": ("Requests that wait for a place.", lambda reading: reading.num_waiting),
+    "vllm:kv_cache_usage_perc": (
+        "Share of the cache that running requests use, from 0 to 1.",
+        lambda reading: reading.kv_cache_usage,
+    ),
 }
 
 
@@ -70,12 +75,12 @@ def _counters(readings: Sequence[Reading]) -> Iterator[Metric]:
     for name, (words, value) in COUNTERS.items():
         family = CounterMetricFamily(name, words, labels=LABELS)
         for reading in readings:
-            family.add_metric(_labels(reading), value(reading))
+            family.add_metric(_labels(reading), value(reading.counts))
         yield family
     for name, (words, values) in BY_POSITION.items():
         family = CounterMetricFamily(name, words, labels=(*LABELS, "position"))
         for reading in readings:
-            for position, count in enumerate(values(reading)):
+            for position, count in enumerate(values(reading.counts)):
                 family.add_metric([*_labels(reading), str(position)], count)
         yield family
 

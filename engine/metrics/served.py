@@ -34,6 +34,7 @@ SHAPES = {
     "request_inference_time_seconds": Shape("First step of a request to its last token.", histogram.REQUEST_LATENCY),
     "request_prompt_tokens": Shape("Tokens of a prompt.", histogram.TOKENS),
     "request_generation_tokens": Shape("Tokens of an answer.", histogram.TOKENS),
+    "request_num_preemptions": Shape("Times that a request made room for others.", histogram.PREEMPTIONS),
 }
 
 
@@ -57,6 +58,7 @@ class Served:
         tpot: float | None,
         queue: float | None,
         gaps: Iterable[float],
+        preemptions: int,
     ) -> None:
         """One request that has ended, in seconds and tokens; `reason` None: nobody knows why."""
         if reason is not None:
@@ -65,6 +67,7 @@ class Served:
             return
         self.observe("request_prompt_tokens", prompt_tokens)
         self.observe("request_generation_tokens", tokens)
+        self.observe("request_num_preemptions", preemptions)
         self.observe("time_to_first_token_seconds", ttft)
         self.observe("e2e_request_latency_seconds", e2e)
         self.observe("request_time_per_output_token_seconds", tpot)

@@ -1,11 +1,21 @@
 """Counters since the engine was loaded. The engine's own start anew with every change of its drafting."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from threading import Lock
+from typing import NamedTuple
 
 from engine.metrics.served import Served
 from engine.sequence import Sequence
 from engine.stats import SpecDecodingStats, StepTimings
+
+
+class Counts(NamedTuple):
+    """What only grows."""
+
+    spec: SpecDecodingStats
+    prompt_tokens: int
+    generation_tokens: int
+    num_preemptions: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,12 +24,11 @@ class Reading:
 
     model_name: str
     engine: str
-    spec: SpecDecodingStats
-    prompt_tokens: int
-    generation_tokens: int
-    served: Served = field(default_factory=Served)
+    counts: Counts
+    served: Served
     num_running: int = 0
     num_waiting: int = 0
+    kv_cache_usage: float = 0.0
 
 
 class Totals:
@@ -31,13 +40,13 @@ class Totals:
     def __init__(self) -> None:
         self._lock = Lock()
         self._spec, self._timing = SpecDecodingStats(0), StepTimings()
-        self._past_spec, self._past_prompt, self._past_output = SpecDecodingStats(0), 0, 0
+        self._past = Counts(SpecDecodingStats(0), 0, 0, 0)
         self.served = Served()
 
     def follow(self, spec: SpecDecodingStats, timing: StepTimings) -> None:
         """The engine counts in these from now on."""
         with self._lock:
-            self._past_spec, self._past_prompt, self._past_output = self._sums()
+            self._past = self._sums()
             self._spec, self._timing = spec, timing
 
     def count_request(self, sequence: Sequence) -> None:
@@ -52,23 +61,27 @@ class Totals:
             tpot=metrics.tpot,
             queue=metrics.queue_time,
             gaps=metrics.gaps,
+            preemptions=metrics.num_preemptions,
         )
 
-    def spec(self) -> SpecDecodingStats:
+    def counts(self) -> Counts:
         """A copy that stays as it is."""
-        return self._read()[0]
-
-    def reading(self, model_name: str, engine: str, num_running: int, num_waiting: int) -> Reading:
-        spec, prompt_tokens, generation_tokens = self._read()
-        return Reading(
-            model_name, engine, spec, prompt_tokens, generation_tokens, self.served, num_running, num_waiting
-        )
-
-    def _read(self) -> tuple[SpecDecodingStats, int, int]:
         with self._lock:
             return self._sums()
 
-    def _sums(self) -> tuple[SpecDecodingStats, int, int]:
-        timing = self._timing
-        prompt, output = self._past_prompt + timing.num_prompt_tokens, self._past_output + timing.num_output_tokens
-        return self._past_spec + self._spec, prompt, output
+    def spec(self) -> SpecDecodingStats:
+        return self.counts().spec
+
+    def reading(
+        self, model_name: str, engine: str, num_running: int, num_waiting: int, kv_cache_usage: float
+    ) -> Reading:
+        return Reading(model_name, engine, self.counts(), self.served, num_running, num_waiting, kv_cache_usage)
+
+    def _sums(self) -> Counts:
+        past, timing = self._past, self._timing
+        return Counts(
+            past.spec + self._spec,
+            past.prompt_tokens + timing.num_prompt_tokens,
+            past.generation_tokens + timing.num_output_tokens,
+            past.num_preemptions + timing.num_preemptions,
+        )

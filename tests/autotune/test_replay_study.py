@@ -107,7 +107,8 @@ def test_a_study_leaves_everything_and_says_that_no_time_was_measured(commands, 
     assert line["speedup_ci"][0] <= line["speedup"] <= line["speedup_ci"][1]
     assert line["environment"]["time"] == "not measured"
     assert sorted(path.name for path in done.folder.iterdir() if path.is_file()) == [
-        "best.json", "config.yaml", "report.html", "speculative_config.json", "study.json", "trials.jsonl",
+        "best.json", "config.yaml", "prometheus.txt", "report.html", "speculative_config.json", "study.json",
+        "trials.jsonl",
     ]  # fmt: skip
     assert len(done.trials) == 3
     assert len((done.folder / "samples" / "confirm.jsonl").read_text().splitlines()) == 12

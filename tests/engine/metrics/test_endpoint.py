@@ -89,6 +89,25 @@ def test_counters_go_on_over_a_change_of_drafting(engine):
     assert of(samples, "vllm:generation_tokens_total") == 24
 
 
+def test_preemptions_and_the_use_of_the_cache(random_model):
+    engine = load(random_model, kv_cache_tokens=64, max_model_len=64)
+    url = engine.serve_metrics().url
+    outputs = engine.generate([LOOP, LOOP[:15]], SamplingParams(max_tokens=40, temperature=0.0, ignore_eos=True))
+    engine.add_request("runs", LOOP, GREEDY)
+    engine.step()
+    samples, _ = scrape(url)
+    preempted = [output.metrics.num_preemptions for output in outputs]
+    assert of(samples, "vllm:num_preemptions_total") == engine.num_preemptions == sum(preempted) > 0
+    assert of(samples, "vllm:request_num_preemptions_sum") == sum(preempted)
+    assert of(samples, "vllm:kv_cache_usage_perc") == engine.kv_cache_usage > 0
+    engine.abort_request("runs")
+    engine.reset()
+    samples, _ = scrape(url)
+    assert of(samples, "vllm:num_preemptions_total") == sum(preempted) > engine.num_preemptions == 0
+    assert of(samples, "vllm:kv_cache_usage_perc") == 0
+    engine.close()
+
+
 def test_engines_share_a_port_and_are_told_apart(engine, random_model):
     other = load(random_model, metrics_port=0)
     url = engine.environment()["metrics_url"]

@@ -9,7 +9,7 @@ from engine.stats import SpecDecodingStats, StepTimings
 
 def count(served: Served, reason: str, metrics: RequestMetrics, prompt_tokens: int, tokens: int) -> None:
     times = {"ttft": metrics.ttft, "e2e": metrics.e2e, "tpot": metrics.tpot, "queue": metrics.queue_time}
-    served.count(reason, prompt_tokens=prompt_tokens, tokens=tokens, gaps=metrics.gaps, **times)
+    served.count(reason, prompt_tokens=prompt_tokens, tokens=tokens, gaps=metrics.gaps, preemptions=0, **times)
 
 
 def test_a_bound_belongs_to_its_bucket():
@@ -43,6 +43,7 @@ def test_phases_of_a_request_add_up():
         "request_inference_time_seconds": 7.0,
         "request_prompt_tokens": 7,
         "request_generation_tokens": 6,
+        "request_num_preemptions": 0,
     }
     assert sum(served.histograms["inter_token_latency_seconds"].counts) == 2
 
@@ -67,7 +68,7 @@ def test_totals_never_go_back():
     assert found.num_draft_tokens_per_pos == [3, 2, 2, 1]
     assert found.num_accepted_tokens_per_pos == [2, 1, 0, 0]
     assert found.tree_tried == [[3, 3], [3]]
-    assert totals.reading("m", "0", 0, 0).generation_tokens == 15
+    assert totals.counts().generation_tokens == 15
     stats.observe_draft(4, 4)
     assert found.num_drafts == 3, "a copy that stays as it is"
     assert (totals.spec() - found).num_accepted_tokens_per_pos == [1, 1, 1, 1]
