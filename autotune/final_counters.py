@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from autotune.samples import ArmRun, Counters, RequestSample, UnitResult
+from autotune.samples import BASELINE, ArmRun, Counters, RequestSample, UnitResult
 from engine.metrics.served import Served
-from engine.metrics.totals import Counts, Reading
+from engine.metrics.totals import Counts, Drafting, Reading
 from engine.stats import SpecDecodingStats
 
 
@@ -45,7 +45,7 @@ class Tally:
             preemptions=request.preemptions,
         )
 
-    def reading(self, model_name: str, arm: str) -> Reading:
+    def reading(self, model_name: str, arm: str, drafting: Drafting) -> Reading:
         counts = self.counters
         spec = SpecDecodingStats(
             len(counts.drafted_per_pos),
@@ -55,7 +55,8 @@ class Tally:
             list(counts.accepted_per_pos),
             list(counts.drafted_per_pos),
         )
-        return Reading(model_name, arm, Counts(spec, self.prompt_tokens, self.tokens, self.preemptions), self.served)
+        sums = Counts(spec, self.prompt_tokens, self.tokens, self.preemptions)
+        return Reading(model_name, arm, sums, self.served, drafting)
 
 
 class FinalCounters:
@@ -69,7 +70,9 @@ class FinalCounters:
             for arm, run in result.runs.items():
                 self._arms.setdefault(arm, Tally()).add(run)
 
-    def text(self, model_name: str) -> str:
+    def text(self, model_name: str, drafting: Drafting) -> str:
+        """`drafting` is what the arms other than the baseline have in common."""
         from engine.metrics.families import text
 
-        return text([tally.reading(model_name, arm) for arm, tally in self._arms.items()])
+        own = {BASELINE: Drafting()}
+        return text([tally.reading(model_name, arm, own.get(arm, drafting)) for arm, tally in self._arms.items()])

@@ -7,11 +7,15 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from autotune.arms import speculative_config
 from autotune.context import Context
 from autotune.measurement import measurement_of
 from autotune.report.write import write_report
 from autotune.result import Result
+from autotune.settings import Settings
 from autotune.tracking.tracker import Tracker
+from engine.metrics.totals import Drafting
+from engine.speculative_config import SpeculativeConfig
 
 
 def tracker_for(context: Context, key: str) -> Tracker:
@@ -36,13 +40,21 @@ def leave(context: Context, result: Result, tracker: Tracker) -> None:
     folder = context.folder
     folder.write_json("best.json", result.best())
     folder.write_json("speculative_config.json", result.best()["speculative_config"])
-    folder.write_text("prometheus.txt", folder.counters.text(context.settings.model.name))
+    counters = folder.counters.text(context.settings.model.name, drafting(context.settings, result))
+    folder.write_text("prometheus.txt", counters)
     write_report(folder.path)
     tracker.finish(
         tracked(result),
         {"status": "finished", "lossless": result.lossless, "confirmed": result.confirmed},
         folder.artifacts(),
     )
+
+
+def drafting(settings: Settings, result: Result) -> Drafting:
+    """What all drafting arms of the run have in common; a law that was searched over is nobody's."""
+    config = SpeculativeConfig.from_any(speculative_config(settings, {}))
+    searched = "rejection_sample_method" in result.parameters
+    return Drafting(config.method or "none", "searched" if searched else config.output_law)
 
 
 def tracked(result: Result) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from engine.errors import ConfigError, EngineError
 from engine.loading import Target, describe, load_target, target_facts
 from engine.logprobs import token_logprobs
 from engine.metrics.interval import IntervalLogger, check_interval
-from engine.metrics.totals import Reading, Totals
+from engine.metrics.totals import Drafting, Reading, Totals
 from engine.models.decoder import TargetOutput
 from engine.models.kv_cache import KVCache
 from engine.outputs import RequestOutput
@@ -136,7 +136,9 @@ class Engine:
 
     def read_metrics(self, engine: str = "0") -> Reading:
         """Everything counted since the model was loaded; `engine` is the value of that label."""
-        now = (self.num_running, self.num_waiting, self.kv_cache_usage)
+        config = self.speculative_config
+        drafting = Drafting(config.method or "none", config.output_law)
+        now = (drafting, self.num_running, self.num_waiting, self.kv_cache_usage)
         return self.totals.reading(str(self._target.folder), engine, *now)
 
     def configure_speculation(self, speculative_config: SpecConfigLike) -> None:
@@ -255,7 +257,8 @@ class Engine:
         self.timing.count_step(len(rows.token_ids), t2 - t1 + t6 - t5, t3 - t2, t4 - t3, t5 - t4 + t1 - t0)
         self.timing.count_batch(batch.num_prompt_tokens, len(batch.freed))
         if self._interval_log is not None:
-            self._interval_log.tick(t6, self.num_running, self.num_waiting)
+            law = self.speculative_config.output_law
+            self._interval_log.tick(t6, self.num_running, self.num_waiting, law)
         return finished
 
     def generate(

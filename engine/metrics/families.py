@@ -8,7 +8,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector, CollectorRegistry
 
 from engine.metrics.served import REASONS, SHAPES
-from engine.metrics.totals import Counts, Reading
+from engine.metrics.totals import Counts, Drafting, Reading
 
 LABELS = ("model_name", "engine")
 COUNTERS: dict[str, tuple[str, Callable[[Counts], int]]] = {
@@ -63,6 +63,7 @@ def families(readings: Sequence[Reading]) -> Iterator[Metric]:
     """One family a metric, with the samples of all readings."""
     yield from _counters(readings)
     yield _finished(readings)
+    yield _config(readings)
     for name, (words, value) in GAUGES.items():
         gauge = GaugeMetricFamily(name, words, labels=LABELS)
         for reading in readings:
@@ -90,6 +91,16 @@ def _finished(readings: Sequence[Reading]) -> Metric:
     for reading in readings:
         for reason in REASONS:
             family.add_metric([*_labels(reading), reason], reading.served.reasons[reason])
+    return family
+
+
+def _config(readings: Sequence[Reading]) -> Metric:
+    """As a label, so that nobody takes synthetic acceptance for a draft's merit."""
+    words = "How the engine drafts; whose law its output has: target, lossy or synthetic."
+    labels = (*LABELS, *Drafting._fields)
+    family = GaugeMetricFamily("spectune:spec_decode_config_info", words, labels=labels)
+    for reading in readings:
+        family.add_metric([*_labels(reading), *reading.drafting], 1)
     return family
 
 

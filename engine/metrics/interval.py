@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable
 
 from engine.errors import ConfigError
+from engine.speculative_config import OutputLaw
 from engine.stats import SpecDecodingStats
 
 logger = logging.getLogger(__name__)
@@ -17,8 +18,8 @@ class IntervalLogger:
         self._interval, self._counters = interval, counters
         self._since, self._before = now, counters()
 
-    def tick(self, now: float, num_running: int, num_waiting: int) -> None:
-        """`now` in seconds of any clock that does not go back."""
+    def tick(self, now: float, num_running: int, num_waiting: int, law: OutputLaw) -> None:
+        """`now` in seconds of any clock that does not go back; `law` says what acceptance means just now."""
         elapsed = now - self._since
         if elapsed < self._interval:
             return
@@ -26,7 +27,9 @@ class IntervalLogger:
         found = counters - self._before
         self._since, self._before = now, counters
         if found.num_drafts:
-            logger.info("%s, Running: %d reqs, Waiting: %d reqs", line(found, elapsed), num_running, num_waiting)
+            marked = "" if law == "target" else f", Acceptance: {law}"
+            words = "%s, Running: %d reqs, Waiting: %d reqs%s"
+            logger.info(words, line(found, elapsed), num_running, num_waiting, marked)
 
 
 def line(found: SpecDecodingStats, seconds: float) -> str:

@@ -9,6 +9,13 @@ from engine.sequence import Sequence
 from engine.stats import SpecDecodingStats, StepTimings
 
 
+class Drafting(NamedTuple):
+    """By which method, and whose law the output has: target, lossy or synthetic."""
+
+    method: str = "none"
+    output_law: str = "target"
+
+
 class Counts(NamedTuple):
     """What only grows."""
 
@@ -20,12 +27,13 @@ class Counts(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """Everything that is told of one engine at one moment."""
+    """Everything that is told of one engine at one moment; `drafting` is as it is just then."""
 
     model_name: str
     engine: str
     counts: Counts
     served: Served
+    drafting: Drafting
     num_running: int = 0
     num_waiting: int = 0
     kv_cache_usage: float = 0.0
@@ -73,9 +81,16 @@ class Totals:
         return self.counts().spec
 
     def reading(
-        self, model_name: str, engine: str, num_running: int, num_waiting: int, kv_cache_usage: float
+        self,
+        model_name: str,
+        engine: str,
+        drafting: Drafting,
+        num_running: int,
+        num_waiting: int,
+        kv_cache_usage: float,
     ) -> Reading:
-        return Reading(model_name, engine, self.counts(), self.served, num_running, num_waiting, kv_cache_usage)
+        now = (drafting, num_running, num_waiting, kv_cache_usage)
+        return Reading(model_name, engine, self.counts(), self.served, *now)
 
     def _sums(self) -> Counts:
         past, timing = self._past, self._timing

@@ -10,6 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from autotune.final_counters import FinalCounters
 from autotune.samples import ArmRun, Counters, RequestSample, UnitResult
+from engine.metrics.totals import Drafting
 
 
 def samples(text: str) -> dict[tuple[str, ...], float]:
@@ -46,6 +47,8 @@ def test_a_study_leaves_the_counters_of_every_arm(commands) -> None:
         assert found["vllm:e2e_request_latency_seconds_count", arm] == len(requests)
         ttft = sum(request["ttft"] for request in requests)
         assert found["vllm:time_to_first_token_seconds_sum", arm] == pytest.approx(ttft)
+    assert found["spectune:spec_decode_config_info", "winner", "ngram", "target"] == 1
+    assert found["spectune:spec_decode_config_info", "baseline", "none", "target"] == 1
     assert found["vllm:spec_decode_num_drafts_total", "winner"] == done.line["metrics"]["num_drafts"] > 0
 
 
@@ -65,7 +68,7 @@ def test_drafts_of_different_depth_are_counted_where_they_had_a_token() -> None:
         request = RequestSample("r", 4, 8, None, None, None, sum(drafted), sum(drafted), sum(accepted))
         run = ArmRun("a", None, (request,), Counters(drafted[0], sum(drafted), sum(accepted), accepted, drafted))
         counters.add([UnitResult("u", 0, ("a",), {"a": run})])
-    found = samples(counters.text("m"))
+    found = samples(counters.text("m", Drafting("suffix")))
     assert [found["spectune:spec_decode_num_draft_tokens_per_pos_total", "a", place] for place in "01"] == [4, 2]
     assert [found["vllm:spec_decode_num_accepted_tokens_per_pos_total", "a", place] for place in "01"] == [3, 1]
     assert found["vllm:time_to_first_token_seconds_count", "a"] == 0, "a replay has no times"

@@ -13,6 +13,9 @@ EAGLE = {"method": "eagle", "model": "", "num_speculative_tokens": 3}
 FORMS = {
     "chains as long as lookup finds": NGRAM,
     "no draft above a batch size": {**NGRAM, "disable_by_batch_size": 2},
+    "a schedule": {**NGRAM, "num_speculative_tokens_per_batch_size": [[1, 2, 5], [3, 8, 2]]},
+    "the online controller": {**NGRAM, "adaptive": True, "adaptive_window": 2},
+    "other lengths by request": NGRAM,
     "a static tree": {**EAGLE, "speculative_token_tree": "[(0,), (1,), (2,), (0, 0), (0, 1), (1, 0), (0, 0, 0)]"},
     "dynamic trees": {**EAGLE, "dynamic_tree_topk": 3, "dynamic_tree_num_draft_tokens": 8},
 }
@@ -41,7 +44,11 @@ def test_counters_equal_a_plain_count(random_model: Path, tmp_path: Path, monkey
     settings = settings_for(FORMS[form], random_model, tmp_path)
     engine = Engine.load(random_model, settings, max_num_seqs=3, dtype="float32", num_threads=1)
     steps = Steps(engine, monkeypatch)
-    wishes = [SamplingParams(max_tokens=n, temperature=0.0, ignore_eos=True) for n in (24, 3, 17, 9)]
+    own = (1, 0, 4, None) if form == "other lengths by request" else (None,) * 4
+    wishes = [
+        SamplingParams(max_tokens=n, temperature=0.0, ignore_eos=True, num_speculative_tokens=k)
+        for n, k in zip((24, 3, 17, 9), own, strict=True)
+    ]
     outputs = engine.generate(PROMPTS, wishes)
     found, drafts = engine.stats, steps.drafts
     levels = [max(flat.depths(parents)) for parents, _ in drafts]

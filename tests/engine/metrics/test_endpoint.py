@@ -57,6 +57,8 @@ def test_a_scrape_equals_the_counters(engine, random_model):
         accepted, drafted = stats.num_accepted_tokens_per_pos[position], stats.num_draft_tokens_per_pos[position]
         assert of(samples, prefix + "accepted_tokens_per_pos_total", **at) == accepted
         assert of(samples, "spectune:spec_decode_num_draft_tokens_per_pos_total", **at) == drafted
+    drafting = {"method": "ngram", "output_law": "target"}
+    assert of(samples, "spectune:spec_decode_config_info", **drafting) == 1
     assert of(samples, "vllm:num_requests_running") == engine.num_running == 1
     assert of(samples, "vllm:num_requests_waiting") == engine.num_waiting == 2
     assert of(samples, "vllm:prompt_tokens_total") == len(LOOP) + 4 + 7 + len(LOOP)

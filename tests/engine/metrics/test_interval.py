@@ -22,12 +22,12 @@ def test_a_line_is_of_its_interval(counting, caplog):
     log = IntervalLogger(10.0, totals.spec, now=100.0)
     with caplog.at_level(logging.INFO, "engine"):
         stats.observe_draft(2, 2)
-        log.tick(105.0, 3, 1)
+        log.tick(105.0, 3, 1, "target")
         assert caplog.messages == []
-        log.tick(110.0, 3, 1)
+        log.tick(110.0, 3, 1, "target")
         stats.observe_draft(2, 1)
         stats.observe_draft(1, 0)
-        log.tick(130.0, 2, 0)
+        log.tick(130.0, 2, 0, "target")
     assert caplog.messages == [
         "SpecDecoding metrics: Mean acceptance length: 3.00, Accepted throughput: 0.20 tokens/s, Drafted throughput: "
         "0.20 tokens/s, Accepted: 2 tokens, Drafted: 2 tokens, Per-position acceptance rate: 1.000, 1.000, "
@@ -43,10 +43,19 @@ def test_nothing_is_said_of_an_interval_without_drafts(counting, caplog):
     log = IntervalLogger(1.0, totals.spec, now=0.0)
     with caplog.at_level(logging.INFO, "engine"):
         stats.observe_draft(2, 2)
-        log.tick(1.0, 1, 0)
-        log.tick(2.0, 1, 0)
-        log.tick(3.0, 1, 0)
+        log.tick(1.0, 1, 0, "target")
+        log.tick(2.0, 1, 0, "target")
+        log.tick(3.0, 1, 0, "target")
     assert len(caplog.messages) == 1
+
+
+def test_acceptance_that_is_not_the_target_s_is_marked(counting, caplog):
+    totals, stats = counting
+    log = IntervalLogger(1.0, totals.spec, now=0.0)
+    with caplog.at_level(logging.INFO, "engine"):
+        stats.observe_draft(2, 2)
+        log.tick(1.0, 1, 0, "synthetic")
+    assert caplog.messages[0].endswith("Waiting: 0 reqs, Acceptance: synthetic")
 
 
 def test_lines_of_an_engine_add_up_to_its_counters(random_model, caplog):
