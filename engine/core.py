@@ -32,6 +32,7 @@ from engine.scheduler import Scheduler
 from engine.sequence import Batch, Sequence
 from engine.speculative_config import SpeculativeConfig, check_count
 from engine.stats import SpecDecodingStats, StepTimings
+from engine.step_stats import StepsByBatch
 from engine.stopping import StopChecker
 from engine.text import Text
 from engine.verification import build_verifier
@@ -209,15 +210,25 @@ class Engine:
         }
         return describe(self._target) | cache | served
 
-    def add_request(self, request_id: str, prompt_token_ids: Sequences[int], sampling_params: SamplingParams) -> None:
-        """Queue a request; it joins the batch at a step boundary."""
+    def add_request(
+        self,
+        request_id: str,
+        prompt_token_ids: Sequences[int],
+        sampling_params: SamplingParams,
+        arrival_time: float | None = None,
+    ) -> None:
+        """Queue a request; it joins the batch at a step boundary.
+
+        `arrival_time` (seconds of time.perf_counter) is when it came, where that is not now: what it waited for the
+        caller to hand it over counts as waiting.
+        """
         check_prompt(prompt_token_ids, self._target.config.vocab_size, self.max_model_len)
         check_params(sampling_params, self._target.config.vocab_size)
         if self._scheduler.find(request_id):
             raise ConfigError(f"request id {request_id!r} is in use: give every request its own")
-        number = next(self._ids)
+        number, came = next(self._ids), clock() if arrival_time is None else arrival_time
         sequence = new_sequence(
-            request_id, prompt_token_ids, sampling_params, self.max_model_len, self._seed, number, clock()
+            request_id, prompt_token_ids, sampling_params, self.max_model_len, self._seed, number, came
         )
         self._budget.check(sequence.max_positions)
         self._scheduler.add(sequence)
@@ -256,6 +267,7 @@ class Engine:
         t6 = clock()
         self.timing.count_step(len(rows.token_ids), t2 - t1 + t6 - t5, t3 - t2, t4 - t3, t5 - t4 + t1 - t0)
         self.timing.count_batch(batch.num_prompt_tokens, len(batch.freed))
+        self.steps_by_batch.count_step(batch, draft, verification, t6 - t0)
         if self._interval_log is not None:
             law = self.speculative_config.output_law
             self._interval_log.tick(t6, self.num_running, self.num_waiting, law)
@@ -395,6 +407,7 @@ class Engine:
         self.timing = StepTimings()
         self._scheduler.reset_counters()
         self.totals.follow(self.stats, self.timing)
+        self.steps_by_batch = StepsByBatch()
 
     def _must_be_idle(self, what: str) -> None:
         if not self._scheduler.is_idle:
