@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from autotune.measurement import TARGET
 from autotune.metrics import ObjectiveMetric
 from autotune.samples import BASELINE, NEAR_TIE, UnitResult
 from autotune.settings import StudySettings
@@ -22,32 +23,45 @@ class Verdict:
 
     In fp32, more near ties than one, or one in 100,000 tokens, are no ties. Half precision has real ties often
     (`ties_are_rare` is False), so there they are only counted.
+
+    Where `output_law` says that the answers need not be the target's, differences are no failure, but then nothing is
+    lossless either, even if no answer happened to differ: `differing` of `answers` did.
     """
 
     compared_tokens: int
     near_ties: int
     unexcused: tuple[str, ...]
     ties_are_rare: bool = True
+    output_law: str = TARGET
+    answers: int = 0
+    differing: int = 0
 
     @property
     def lossless(self) -> bool:
+        return self.output_law == TARGET and self._equal
+
+    @property
+    def _equal(self) -> bool:
         allowed = max(1, self.compared_tokens // TOKENS_PER_NEAR_TIE)
         return not self.unexcused and (self.near_ties <= allowed or not self.ties_are_rare)
 
     @property
     def reason(self) -> str:
-        """Why it is not lossless; empty if it is."""
+        """Why it is not what it was to be; empty if it is."""
+        if self.output_law != TARGET:
+            return ""
         if self.unexcused:
             more = f" and {len(self.unexcused) - 1} more" if len(self.unexcused) > 1 else ""
             return f"differs from the baseline: {self.unexcused[0]}{more}"
         return (
             ""
-            if self.lossless
+            if self._equal
             else f"{self.near_ties} near ties in {self.compared_tokens} tokens are too many to be ties"
         )
 
     def to_json(self) -> dict[str, Any]:
-        return {"lossless": self.lossless, "compared_tokens": self.compared_tokens, "near_ties": self.near_ties,
+        return {"lossless": self.lossless, "output_law": self.output_law, "compared_tokens": self.compared_tokens,
+                "near_ties": self.near_ties, "answers": self.answers, "differing_answers": self.differing,
                 "divergences": list(self.unexcused[:20])}  # fmt: skip
 
 
@@ -91,21 +105,26 @@ def interruptions(results: Sequence[UnitResult]) -> str:
     return f"{count} of {count + len(results)} measurements were interrupted from outside and repeated" if count else ""
 
 
-def verdict(results: Iterable[UnitResult], arm: str) -> Verdict:
-    """The verdict on one arm over all its answers. A near tie met again when a prompt is repeated is the same tie.
+def verdict(results: Iterable[UnitResult], arm: str, output_law: str = TARGET) -> Verdict:
+    """The verdict on one arm over all its answers. A near tie met again when a prompt is repeated is the same tie, and
+    an answer to a repeated prompt the same answer.
 
     A replay (its runs have a cost) takes the recorded responses as they are and compares nothing.
     """
     compared, rare = 0, True
     ties: set[tuple[str, int]] = set()
     failures: list[str] = []
+    answers: set[str] = set()
+    differing: set[str] = set()
     for result in results:
         run = result.runs[arm]
         compared += sum(request.tokens for request in run.requests) if run.cost is None else 0
+        answers |= {request.request_id for request in run.requests}
         for divergence in result.divergences:
             if divergence.arm == arm and divergence.excused:
                 ties.add((divergence.request_id, divergence.position))
                 rare = rare and divergence.tolerance <= NEAR_TIE
             elif divergence.arm == arm:
                 failures.append(str(divergence))
-    return Verdict(compared, len(ties), tuple(failures), rare)
+                differing.add(divergence.request_id)
+    return Verdict(compared, len(ties), tuple(failures), rare, output_law, len(answers), len(differing))

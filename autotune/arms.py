@@ -19,6 +19,13 @@ def speculative_config(settings: Settings, parameters: Mapping[str, Any]) -> dic
     }
 
 
+def output_law(settings: Settings, parameters: Mapping[str, Any]) -> str:
+    """Whose law the answers of a candidate have: "target", "lossy" or "synthetic"."""
+    from engine.speculative_config import SpeculativeConfig
+
+    return SpeculativeConfig.from_any(speculative_config(settings, parameters)).output_law
+
+
 def engine_options(settings: Settings, parameters: Mapping[str, Any]) -> dict[str, Any]:
     searched = {path.removeprefix("engine."): value for path, value in parameters.items() if path.startswith("engine.")}
     return {**settings.engine.options, **searched}

@@ -107,7 +107,7 @@ def _run(config: Any, command: str, typed: str, sweep: Any) -> tuple[int, dict[s
     )
     line = result.line()
     print(json.dumps(line), flush=True)
-    return (OK if result.speedup is not None and result.lossless else FAILED), line
+    return (OK if result.as_wanted else FAILED), line
 
 
 def _job_words() -> list[str]:

@@ -19,6 +19,7 @@ from autotune.settings import (
     TrackingSettings,
     WorkloadSettings,
 )
+from autotune.slo import Slo
 
 PLAIN_GROUPS = {
     "model": ModelSettings,
@@ -36,6 +37,7 @@ def resolve(config: Mapping[str, Any]) -> Settings:
     for key in config:
         if key not in TOP_LEVEL:
             raise UsageError(f"unknown key {key}; {nearest(str(key), TOP_LEVEL)}")
+    config = {**config, "load": with_slo(config.get("load"))}
     groups: dict[str, Any] = {name: build(cls, config.get(name), name) for name, cls in PLAIN_GROUPS.items()}
     groups["workload"] = with_recording(groups["workload"], groups["model"])
     outputs, search = config.get("outputs"), config.get("search") or {}
@@ -50,6 +52,13 @@ def resolve(config: Mapping[str, Any]) -> Settings:
         search=search,
         outputs=outputs,
     )
+
+
+def with_slo(load: object) -> object:
+    """The load's values with its limits in their own type; left as it is where that cannot be."""
+    if not isinstance(load, Mapping) or "slo" not in load:
+        return load
+    return {**load, "slo": build(Slo, load["slo"], "load.slo")}
 
 
 def with_recording(workload: WorkloadSettings, model: ModelSettings) -> WorkloadSettings:

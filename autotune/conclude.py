@@ -11,7 +11,8 @@ from autotune.analysis import interruptions, means
 from autotune.confirm import Confirmation, Confirmed
 from autotune.console import words
 from autotune.context import Context
-from autotune.measurement import measurement_of
+from autotune.load import described
+from autotune.measurement import SYNTHETIC, measurement_of
 from autotune.result import Result
 from autotune.stats import Interval
 from autotune.status import Status
@@ -41,7 +42,11 @@ def from_confirmation(setting: Setting, confirmation: Confirmation, seconds: flo
         "runner_up": _other(confirmation.other, confirmation.between),
         "lossless": chosen.verdict.to_json(),
         "log_gains": means(chosen.gains),
-        "notes": [*_standing_notes(setting), *_notes(confirmation), *_export_notes(setting, chosen.trial)],
+        "notes": [
+            *_standing_notes(setting, chosen.trial.output_law),
+            *_notes(setting, confirmation),
+            *_export_notes(setting, chosen.trial),
+        ],
     }
     bounds = chosen.interval.factor_bounds
     return _result(
@@ -50,7 +55,7 @@ def from_confirmation(setting: Setting, confirmation: Confirmation, seconds: flo
         speedup=chosen.interval.factor,
         interval=bounds,
         lossless=chosen.verdict.lossless,
-        confirmed=chosen.interval.above_zero and chosen.verdict.lossless,
+        confirmed=chosen.interval.above_zero and not chosen.verdict.reason and _can_be_confirmed(chosen.trial),
         metrics=chosen.metrics,
         baseline=confirmation.baseline,
         details=details,
@@ -60,7 +65,8 @@ def from_confirmation(setting: Setting, confirmation: Confirmation, seconds: flo
 def from_trial(setting: Setting, trial: Trial, seconds: float) -> Result:
     """One configuration that nobody chose by its numbers, so that any prompts confirm it."""
     lossless = bool(trial.lossless.get("lossless", False))
-    complete = trial.status is Status.COMPLETE
+    complete = trial.status is Status.COMPLETE  # what differs where it must not has failed
+    above = complete and trial.interval is not None and trial.interval[0] > 1
     details = {
         **_measured(setting, seconds),
         "interval_method": trial.interval_method,
@@ -70,7 +76,7 @@ def from_trial(setting: Setting, trial: Trial, seconds: float) -> Result:
         "lossless": dict(trial.lossless),
         "log_gains": means(trial.gains),
         "notes": [
-            *_standing_notes(setting),
+            *_standing_notes(setting, trial.output_law),
             *([] if complete else [f"The measurement {trial.status}: {trial.reason or trial.cause}."]),
             *_export_notes(setting, trial),
         ],
@@ -81,7 +87,7 @@ def from_trial(setting: Setting, trial: Trial, seconds: float) -> Result:
         speedup=trial.speedup if complete else None,
         interval=trial.interval if complete else None,
         lossless=lossless,
-        confirmed=complete and lossless and trial.interval is not None and trial.interval[0] > 1,
+        confirmed=above and _can_be_confirmed(trial),
         metrics=trial.metrics,
         baseline=trial.baseline,
         details=details,
@@ -93,10 +99,16 @@ def without_winner(setting: Setting, seconds: float) -> Result:
     lossless = all(trial.lossless.get("lossless", True) for trial in setting.trials)
     reasons = sorted({f"{trial.cause}: {trial.reason}" for trial in setting.trials if trial.reason})
     note = "No trial was measured to the end. " + "; ".join(reasons[:3])
+    law = arms.output_law(setting.context.settings, {})
     return _result(
         setting, {}, speedup=None, interval=None, lossless=lossless, confirmed=False, metrics={}, baseline={},
-        details={**_measured(setting, seconds), "notes": [*_standing_notes(setting), note]},
+        details={**_measured(setting, seconds), "notes": [*_standing_notes(setting, law), note]},
     )  # fmt: skip
+
+
+def _can_be_confirmed(trial: Trial) -> bool:
+    """A number that assumes its acceptance has nothing to confirm."""
+    return trial.output_law != SYNTHETIC
 
 
 def _result(setting: Setting, parameters: Mapping[str, Any], **numbers: Any) -> Result:
@@ -114,6 +126,7 @@ def _result(setting: Setting, parameters: Mapping[str, Any], **numbers: Any) -> 
         outputs=str(setting.context.folder.path),
         environment=setting.environment,
         measurement=measurement_of(settings).kind,
+        output_law=arms.output_law(settings, parameters),
         warm_requests=settings.method.warm_requests,
         **numbers,
     )
@@ -123,7 +136,7 @@ def _measured(setting: Setting, seconds: float) -> dict[str, Any]:
     settings = setting.context.settings
     return {
         "objective": settings.objective.metric,
-        "load": {"kind": settings.load.kind, "concurrency": settings.load.concurrency},
+        "load": described(settings.load),
         "confidence": settings.study.confidence,
         "study": setting.study,
         "command_line": setting.context.command_line,
@@ -131,10 +144,10 @@ def _measured(setting: Setting, seconds: float) -> dict[str, Any]:
     }
 
 
-def _standing_notes(setting: Setting) -> list[str]:
+def _standing_notes(setting: Setting, output_law: str) -> list[str]:
     """What holds for every number of the run."""
     warm = setting.context.settings.method.warm_requests
-    sentence = measurement_of(setting.context.settings).sentence
+    sentence = measurement_of(setting.context.settings, output_law).sentence
     cache = (
         f"Warm cache: before every measured run the method's cache held the responses to {warm} other prompts and "
         "nothing else. A server that is new, or has other traffic, will be slower."
@@ -143,6 +156,9 @@ def _standing_notes(setting: Setting) -> list[str]:
 
 
 def _export_notes(setting: Setting, trial: Trial) -> list[str]:
+    """What is to know of the exported file, where there is one."""
+    if dialect.refusal(trial.output_law):
+        return []
     return dialect.notes(arms.speculative_config(setting.context.settings, trial.parameters))
 
 
@@ -160,24 +176,28 @@ def _other(other: Confirmed | None, between: Interval | None) -> dict[str, Any] 
         "speedup": other.interval.factor,
         "interval": other.interval.factor_bounds,
         "lossless": other.verdict.lossless,
+        "output_law": other.verdict.output_law,
         "runner_up_against_winner": {"speedup": between.factor, "interval": between.factor_bounds},
     }
 
 
-def _notes(confirmation: Confirmation) -> list[str]:
+def _notes(setting: Setting, confirmation: Confirmation) -> list[str]:
     chosen = confirmation.chosen
+    said = measurement_of(setting.context.settings, chosen.trial.output_law)
     notes = [f"{confirmation.why[0].upper()}{confirmation.why[1:]}."] if confirmation.why else []
     if chosen.trial.speedup is not None:
-        found, held_out = words.factor(chosen.trial.speedup), words.factor(chosen.interval.factor)
+        found, held_out = (
+            words.labelled(value, said.output_law) for value in (chosen.trial.speedup, chosen.interval.factor)
+        )
         notes.append(
             f"The search saw {found} for this configuration on its own prompts; "
             f"{held_out} on the held-out ones is the number to use."
         )
-    notes += [f"While confirming, {said}." for said in filter(None, [interruptions(confirmation.results)])]
-    if not chosen.verdict.lossless:
+    notes += [f"While confirming, {text}." for text in filter(None, [interruptions(confirmation.results)])]
+    if chosen.verdict.reason:
         notes.append(f"Not lossless: {chosen.verdict.reason}.")
     elif not chosen.interval.above_zero:
         notes.append(
-            "A speed-up could not be confirmed. Deploy without speculation, or try another method or workload."
+            f"{said.gain} could not be confirmed. Deploy without speculation, or try another method or workload."
         )
     return notes

@@ -66,14 +66,16 @@ def confirm(
 
 
 def choose(found: dict[str, Confirmed], between: Interval | None, space: Space) -> tuple[str, str]:
-    """The winner, unless it lost tokens, or the runner-up is clearly better, or equal and simpler."""
-    if between is None or not found[RUNNER_UP].verdict.lossless:
+    """The winner, unless it lost tokens, or the runner-up is clearly better, or equal and lossless or simpler."""
+    if between is None or found[RUNNER_UP].verdict.reason:
         return WINNER, ""
-    if not found[WINNER].verdict.lossless:
+    if found[WINNER].verdict.reason:
         return RUNNER_UP, "the search's winner was not lossless on the held-out prompts; the runner-up was"
     if between.above_zero:
         return RUNNER_UP, "the runner-up of the search was clearly faster on the held-out prompts"
-    simplicity = {name: space.simplicity(entry.trial.parameters) for name, entry in found.items()}
+    simplicity = {
+        name: (not entry.verdict.lossless, *space.simplicity(entry.trial.parameters)) for name, entry in found.items()
+    }
     if between.contains_zero and simplicity[RUNNER_UP] < simplicity[WINNER]:
         return RUNNER_UP, "the two best tie on the held-out prompts; the simpler one was taken"
     return (
@@ -87,14 +89,16 @@ def _measured(
 ) -> list[UnitResult]:
     """All held-out units; a worker that fails is given one more chance, from the beginning."""
     contenders = [arms.candidate(settings, trial.parameters, name) for name, trial in names.items()]
-    plan = steps(settings.load, num_prompts, settings.load.confirm_passes, (BASELINE, *names))
+    plan = steps(settings.load, num_prompts, settings.load.confirm_passes, (BASELINE, *names), settings.load.passes)
     for attempt in range(1, ATTEMPTS + 1):
         results: list[UnitResult] = []
         try:
             worker.prepare([arms.baseline(settings), *contenders], "confirm")
             for done, step in enumerate(plan):
                 watch(done, len(plan))
-                results.append(worker.measure(step.unit, "confirm", step.indices, step.repeat, step.order))
+                results.append(
+                    worker.measure(step.unit, "confirm", step.indices, step.repeat, step.order, step.arrivals)
+                )
             return results
         except WorkerProblem as problem:
             if attempt == ATTEMPTS:
@@ -110,5 +114,10 @@ def _confirmed(name: str, trial: Trial, results: list[UnitResult], settings: Set
         )
     found = interval_of(measured, settings.study)
     return Confirmed(
-        name, trial, measured, found, verdict(results, name), summary([result.runs[name] for result in results])
+        name,
+        trial,
+        measured,
+        found,
+        verdict(results, name, trial.output_law),
+        summary([result.runs[name] for result in results]),
     )

@@ -1,9 +1,11 @@
-"""Which fields of an exported speculative config which vLLM reads."""
+"""What of a result can be given to vLLM: which fields of an exported speculative config which release reads."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+
+from autotune.measurement import LOSSY, SYNTHETIC
 
 OURS = "only this project's engine reads {}: remove it from speculative_config.json before giving that to vLLM"
 LATER = "only releases of vLLM after 0.12 read {}"
@@ -29,6 +31,17 @@ WHERE = {
     "disable_by_batch_size": "only releases of vLLM before 0.18 read {}",
     "speculative_token_tree": "only releases of vLLM before 0.22 read {}",
 }
+
+REFUSED = {
+    LOSSY: "No speculative_config.json was written: vLLM has no such way of verifying; best.json keeps the "
+    "configuration, for this engine.",
+    SYNTHETIC: "No speculative_config.json was written: synthetic acceptance serves nobody.",
+}
+
+
+def refusal(output_law: str) -> str:
+    """Why a configuration whose answers have this law is not exported; empty where it is."""
+    return REFUSED.get(output_law, "")
 
 
 def notes(speculative_config: Mapping[str, Any] | None) -> list[str]:

@@ -11,9 +11,9 @@ from rich.console import Console
 from autotune.console.display import Display
 from autotune.console.summary import print_summary
 from autotune.context import Context
+from autotune.dialect import refusal
 from autotune.errors import UsageError
 from autotune.folder import RunFolder
-from autotune.measurement import MEASURED
 from autotune.result import Result
 from autotune.settings import Settings
 from autotune.sweep import Sweep
@@ -57,9 +57,11 @@ def _short(path: Path) -> Path:
 
 def _next_steps(result: Result, folder: RunFolder) -> list[str]:
     steps = [f"Report:  {folder.path / 'report.html'}"]
-    if result.measurement != MEASURED.kind:
+    if not result.said.is_timed:
         words = " ".join(f"method.{name}={value}" for name, value in result.parameters.items())
         return [*steps, f"Measure: python -m autotune.bench model=YOUR_MODEL method={result.method} {words}"]
+    if why := refusal(result.output_law):
+        return [*steps, f"Deploy:  {why}"]
     if result.confirmed and result.speculative_config is not None:
         path = folder.path / "speculative_config.json"
         steps.append(f'Deploy:  vllm serve MODEL --speculative-config "$(cat {path})"')

@@ -14,9 +14,10 @@ from autotune.console.display import Display
 from autotune.drafts import draft_folders
 from autotune.environment import environment
 from autotune.errors import RunError, UsageError, nearest
+from autotune.load import check_load, check_windows, most_at_once
 from autotune.metrics import OBJECTIVES
 from autotune.models import model_folder
-from autotune.prompts import check_load, requests_by_split
+from autotune.prompts import requests_by_split
 from autotune.replay import check_replay, recording_of
 from autotune.settings import Settings
 from autotune.space import Space, space_of
@@ -46,14 +47,16 @@ def check(settings: Settings, *, searching: bool) -> Inputs:
     if metric not in OBJECTIVES:
         raise UsageError(f"unknown objective.metric {metric!r}; {nearest(metric, list(OBJECTIVES))}")
     check_replay(settings)
-    check_load(settings.load, settings.engine.options.get("max_num_seqs"))
+    check_load(settings)
     _check_fields(settings)
     space = space_of(settings) if searching else Space((), {})
     space.default_coordinates()
     splits = ("search", "confirm") if searching else ("confirm",)
     drafts = draft_folders(arms.speculative_config(settings, {}), space.choices("method.model"), settings.model.name)
     model = recording_of(settings.model) if settings.replays else model_folder(settings.model.path or "")
-    return Inputs(model, requests_by_split(settings.workload, splits, settings.method.warm_requests), space, drafts)
+    found = Inputs(model, requests_by_split(settings.workload, splits, settings.method.warm_requests), space, drafts)
+    check_windows(settings.load, {split: found.counts[split] for split in splits})
+    return found
 
 
 def worker_for(settings: Settings, inputs: Inputs) -> Worker:
@@ -63,9 +66,15 @@ def worker_for(settings: Settings, inputs: Inputs) -> Worker:
     if settings.replays:
         opening = Recording(engine.loader, str(inputs.model), model.tokenizer, model.step_costs, inputs.requests)
     else:
-        concurrency, seed = settings.load.concurrency, settings.study.seed
         opening = Opening(
-            engine.loader, str(inputs.model), engine.options, concurrency, seed, inputs.requests, inputs.drafts
+            engine.loader,
+            str(inputs.model),
+            engine.options,
+            most_at_once(settings),
+            settings.study.seed,
+            inputs.requests,
+            inputs.drafts,
+            settings.load.slo,
         )
     return Worker(opening, call_limit=settings.study.call_limit, load_limit=settings.study.load_limit)
 

@@ -7,9 +7,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from autotune import arms
 from autotune.arms import speculative_config
 from autotune.context import Context
-from autotune.measurement import measurement_of
+from autotune.dialect import refusal
+from autotune.measurement import measurement_of, named
 from autotune.report.write import write_report
 from autotune.result import Result
 from autotune.settings import Settings
@@ -28,6 +30,7 @@ def running(tracker: Tracker, name: str, context: Context) -> AbstractContextMan
     params = {key: everything[key] for key in ("model", "method", "workload", "load", "objective", "study", "engine")}
     tags = {
         "measurement": measurement_of(context.settings).kind,
+        "output_law": arms.output_law(context.settings, {}),
         "command": context.command,
         "command_line": context.command_line,
         "outputs": str(context.folder.path),
@@ -36,16 +39,24 @@ def running(tracker: Tracker, name: str, context: Context) -> AbstractContextMan
 
 
 def leave(context: Context, result: Result, tracker: Tracker) -> None:
-    """best.json, speculative_config.json, prometheus.txt and report.html; then everything to the tracking."""
+    """best.json, speculative_config.json (if vLLM can be told it), prometheus.txt and report.html; then everything to
+    the tracking.
+    """
     folder = context.folder
     folder.write_json("best.json", result.best())
-    folder.write_json("speculative_config.json", result.best()["speculative_config"])
+    if not refusal(result.output_law):
+        folder.write_json("speculative_config.json", result.best()["speculative_config"])
     counters = folder.counters.text(context.settings.model.name, drafting(context.settings, result))
     folder.write_text("prometheus.txt", counters)
     write_report(folder.path)
     tracker.finish(
         tracked(result),
-        {"status": "finished", "lossless": result.lossless, "confirmed": result.confirmed},
+        {
+            "status": "finished",
+            "lossless": result.lossless,
+            "output_law": result.output_law,
+            "confirmed": result.confirmed,
+        },
         folder.artifacts(),
     )
 
@@ -60,5 +71,6 @@ def drafting(settings: Settings, result: Result) -> Drafting:
 def tracked(result: Result) -> dict[str, Any]:
     """The confirmed numbers, by MLflow names."""
     low, high = result.interval or (None, None)
-    confirmed = {"speedup": result.speedup, "speedup_low": low, "speedup_high": high}
+    factors = {"speedup": result.speedup, "speedup_low": low, "speedup_high": high}
+    confirmed = {named(name, result.output_law): value for name, value in factors.items()}
     return {**confirmed, **result.metrics, "baseline": dict(result.baseline), "trials": dict(result.trials)}

@@ -33,7 +33,7 @@ def bench(context: Context) -> Result:
             context.folder.append_trial(trial)
             if (costs := table(outcome.results, context.settings, environment)) is not None:
                 context.folder.write_json("step_costs.json", costs)
-            tracker.trial(trial, trial.speedup)
+            tracker.trial(trial, trial)
             setting = Setting(context, environment, [trial], None)
             result = from_trial(setting, trial, time.perf_counter() - began)
             leave(context, result, tracker)

@@ -1,16 +1,21 @@
-"""What kind of number a run ends with, in words: a measured time, a replay without a clock, or a prediction."""
+"""What kind of number a run ends with, in words: a measured time, a replay without a clock, or a prediction; of speed
+or of goodput; and of the model's own answers, or of others.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from autotune.settings import Settings
+
+TARGET, LOSSY, SYNTHETIC = "target", "lossy", "synthetic"  # whose law the answers have: SpeculativeConfig.output_law
 
 
 @dataclass(frozen=True)
 class Measurement:
     """`quantity` names the factor over no speculation, `faster` and `slower` what it means to lie above or below 1,
-    `unit` how it is said, `sentence` what a reader must know.
+    `unit` how it is said, with `against` before "no speculation". `output_law` other than the target's must be read
+    wherever the number is; `label` is that word, `sentence` what a reader must know.
     """
 
     kind: str
@@ -19,6 +24,23 @@ class Measurement:
     slower: str
     unit: str
     sentence: str = ""
+    against: str = "as"
+    output_law: str = TARGET
+
+    @property
+    def label(self) -> str:
+        return "" if self.output_law == TARGET else self.output_law
+
+    @property
+    def gain(self) -> str:
+        """What it is called to lie above 1."""
+        if self.kind == REPLAYED.kind:
+            return "A gain"
+        return f"A {'higher ' if 'goodput' in self.quantity else ''}{self.quantity}"
+
+    @property
+    def is_timed(self) -> bool:
+        return self.kind == MEASURED.kind
 
 
 MEASURED = Measurement(
@@ -48,9 +70,45 @@ PREDICTED = Measurement(
     "run; its interval is that of the pairs and leaves out the error of those costs.",
 )
 KINDS = {found.kind: found for found in (MEASURED, REPLAYED, PREDICTED)}
+GOODPUT = replace(
+    MEASURED,
+    quantity="goodput",
+    faster="More requests within the limits than without speculation",
+    slower="Fewer requests within the limits than without speculation",
+    unit="times the goodput",
+    against="of",
+)
+SENTENCES = {
+    LOSSY: "Lossy: this way of verifying accepts drafted tokens that the model itself would not have chosen, so the "
+    "answers are near the model's but not its own. The factor is not that of lossless speculation.",
+    SYNTHETIC: "Synthetic: drafted tokens passed at the rates that were set, whatever the model said. The numbers tell "
+    "what the engine would cost at that acceptance; the tokens are no answers, and nothing of this can be deployed.",
+}
 
 
-def measurement_of(settings: Settings) -> Measurement:
-    if not settings.replays:
-        return MEASURED
-    return REPLAYED if settings.model.step_costs is None else PREDICTED
+def measurement(kind: str, objective: str, output_law: str) -> Measurement:
+    """The words for a factor of this kind, on this objective, of answers with this law."""
+    found = GOODPUT if kind == MEASURED.kind and objective == "goodput" else KINDS[kind]
+    if output_law == TARGET:
+        return found
+    return replace(
+        found,
+        quantity=f"{output_law} {found.quantity}",
+        faster=f"{output_law.capitalize()}: {found.faster[0].lower()}{found.faster[1:]}",
+        slower=f"{output_law.capitalize()}: {found.slower[0].lower()}{found.slower[1:]}",
+        unit=f"{found.unit} ({output_law})",
+        sentence=SENTENCES[output_law],
+        output_law=output_law,
+    )
+
+
+def measurement_of(settings: Settings, output_law: str = TARGET) -> Measurement:
+    kind = MEASURED
+    if settings.replays:
+        kind = REPLAYED if settings.model.step_costs is None else PREDICTED
+    return measurement(kind.kind, settings.objective.metric, output_law)
+
+
+def named(name: str, output_law: str) -> str:
+    """The name of a factor in the tracking, where numbers stand beside each other without their notes."""
+    return name if output_law == TARGET else f"{output_law}_{name}"

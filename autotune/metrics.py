@@ -14,8 +14,10 @@ from operator import add
 from typing import Any, Literal
 
 from autotune.samples import ArmRun, Counters, RequestSample
+from engine.step_stats import BatchSteps
 
 QUANTILES = (50, 90, 95, 99)
+BATCHES = "steps_by_batch"
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,60 @@ def wall_of(runs: Sequence[ArmRun]) -> float:
 
 def tokens_per_second(runs: Sequence[ArmRun]) -> float | None:
     return ratio(sum(r.tokens for r in requests_of(runs)), wall_of(runs))
+
+
+def offered_rate(runs: Sequence[ArmRun]) -> float | None:
+    """Requests over the time in which they were to arrive; None in a closed loop."""
+    spans = [max((r.arrival for r in run.requests if r.arrival is not None), default=None) for run in runs]
+    known = [span for span in spans if span is not None]
+    return ratio(len(requests_of(runs)), sum(known))
+
+
+def good(runs: Sequence[ArmRun]) -> int | None:
+    """Requests that kept every limit; None where none was given."""
+    if not any(run.slo.given for run in runs):
+        return None
+    return sum(run.slo.met_by(request) for run in runs for request in run.requests)
+
+
+def goodput(runs: Sequence[ArmRun]) -> float | None:
+    met = good(runs)
+    return None if met is None else ratio(met, wall_of(runs))
+
+
+def slo_share(runs: Sequence[ArmRun]) -> float | None:
+    met = good(runs)
+    return None if met is None else ratio(met, len(requests_of(runs)))
+
+
+def compared_goodput(runs: Sequence[ArmRun]) -> float | None:
+    """Goodput with half a request more: a window without a good one has a ratio to others too (Haldane 1956), and
+    ratios of few requests lie a little nearer to 1 than they were seen.
+    """
+    met = good(runs)
+    return None if met is None else ratio(met + 0.5, wall_of(runs))
+
+
+def steps_by_batch(runs: Sequence[ArmRun]) -> dict[str, dict[str, float | int | None]]:
+    """What the engine's steps cost and brought by the number of requests that decoded in them; "0": prompts only."""
+    found: dict[int, BatchSteps] = {}
+    for run in runs:
+        for batch, steps in run.steps_by_batch.items():
+            found.setdefault(batch, BatchSteps()).add(steps)
+    return {str(batch): _step_numbers(found[batch]) for batch in sorted(found)}
+
+
+def _step_numbers(steps: BatchSteps) -> dict[str, float | int | None]:
+    median, mean = steps.median, steps.mean
+    return {
+        "steps": steps.steps,
+        "steps_with_prompts": steps.prompt_steps,
+        "median_ms": None if median is None else 1e3 * median,
+        "mean_ms": None if mean is None else 1e3 * mean,
+        "tokens_per_step": ratio(steps.tokens, steps.steps),
+        "draft_tokens": steps.drafted,
+        "accepted_tokens": steps.accepted,
+    }
 
 
 def tokens_per_step_cost(runs: Sequence[ArmRun]) -> float | None:
@@ -106,9 +162,14 @@ METRICS: tuple[Metric, ...] = (
            lambda runs: spread(gap for r in requests_of(runs) for gap in r.gaps)),
     Metric("e2e_ms", "ms", "lower", "last token - arrival, per request",
            lambda runs: spread(r.e2e for r in requests_of(runs))),
+    Metric("queue_ms", "ms", "lower", "first step - arrival, per request; part of the time to first token",
+           lambda runs: spread(r.queue for r in requests_of(runs))),
     Metric("output_tokens_per_s", "1/s", "higher", "tokens / wall time, over all runs", tokens_per_second),
     Metric("requests_per_s", "1/s", "higher", "requests / wall time, over all runs",
            lambda runs: ratio(len(requests_of(runs)), wall_of(runs))),
+    Metric("offered_requests_per_s", "1/s", None, "open loop only: requests / time in which they arrive", offered_rate),
+    Metric("goodput", "1/s", "higher", "requests that kept every limit of load.slo / wall time", goodput),
+    Metric("slo_share", "", "higher", "requests that kept every limit of load.slo / requests", slo_share),
     Metric("acceptance_rate", "", "higher", "accepted / drafted tokens",
            lambda runs: ratio(counters_of(runs).accepted_tokens, counters_of(runs).draft_tokens)),
     Metric("mean_acceptance_length", "tokens", "higher", "1 + accepted / drafts, token-weighted",
@@ -133,7 +194,7 @@ METRICS: tuple[Metric, ...] = (
 @dataclass(frozen=True)
 class ObjectiveMetric:
     """A metric that one run has one value of, so that two arms can be compared run by run. `timed` needs a clock,
-    the others a replay.
+    the others a replay; `needs_slo` needs limits and many requests at once.
     """
 
     name: str
@@ -141,6 +202,7 @@ class ObjectiveMetric:
     better: Literal["lower", "higher"]
     value: Callable[[Sequence[ArmRun]], float | None]
     timed: bool = True
+    needs_slo: bool = False
 
 
 OBJECTIVES = {
@@ -149,11 +211,13 @@ OBJECTIVES = {
         ObjectiveMetric("tpot", "s", "lower", tpot),
         ObjectiveMetric("e2e", "s", "lower", mean_e2e),
         ObjectiveMetric("output_tokens_per_s", "1/s", "higher", tokens_per_second),
+        ObjectiveMetric("goodput", "1/s", "higher", compared_goodput, needs_slo=True),
         ObjectiveMetric("tokens_per_step_cost", "tokens", "higher", tokens_per_step_cost, timed=False),
     )
 }
 
 
 def summary(runs: Sequence[ArmRun]) -> dict[str, Any]:
-    """All metrics of one arm by name."""
-    return {metric.name: metric.compute(runs) for metric in METRICS}
+    """All metrics of one arm by name, and the steps by batch size where more than one request could run."""
+    batches = steps_by_batch(runs)
+    return {metric.name: metric.compute(runs) for metric in METRICS} | ({BATCHES: batches} if batches else {})

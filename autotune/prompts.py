@@ -7,9 +7,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from autotune.errors import UsageError
-from autotune.settings import LoadSettings, WorkloadSettings
+from autotune.settings import WorkloadSettings
 from autotune.worker.protocol import WARM
-from workloads import Load, Request, WorkloadError, build
+from workloads import Request, WorkloadError, build
 from workloads.registry import find
 
 
@@ -53,16 +53,3 @@ def requests_of(workload: WorkloadSettings, split: str, count: int | None) -> li
         raise UsageError(str(error)) from error
     except OSError as error:
         raise UsageError(f"workload {workload.name} cannot be read ({error}); give a file that exists") from error
-
-
-def check_load(load: LoadSettings, max_num_seqs: object) -> None:
-    """UsageError for a load that the workload's rules or the engine's limit forbid."""
-    try:
-        Load(load.kind, load.concurrency)
-    except WorkloadError as error:
-        raise UsageError(str(error)) from error
-    if isinstance(max_num_seqs, int) and load.concurrency > max_num_seqs:
-        raise UsageError(
-            f"load.concurrency is {load.concurrency}, more than engine.max_num_seqs={max_num_seqs}; "
-            "lower one or raise the other"
-        )

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from autotune import step_costs
+from autotune import arms, step_costs
 from autotune.errors import UsageError
+from autotune.measurement import TARGET
 from autotune.metrics import OBJECTIVES
 from autotune.settings import ModelSettings, Settings
 
@@ -41,6 +42,11 @@ def _check_recording(settings: Settings) -> None:
         refuse_with_model((settings.method.speculative_config or {}).get("method") or "none")
     except ConfigError as error:
         raise UsageError(str(error)) from error
+    if (law := arms.output_law(settings, {})) != TARGET:
+        raise UsageError(
+            f"rejection_sample_method makes the answers {law}, but a replay compares drafts with what was recorded; "
+            "leave it out"
+        )
     if settings.load.kind != "single":
         raise UsageError(f"load={settings.load.name} has no meaning in a replay; it takes one request at a time")
     if settings.search.get("engine"):

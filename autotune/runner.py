@@ -48,7 +48,8 @@ class TrialRunner:
         self._worker, self._settings, self._watch, self._split = worker, settings, watch, split
         self._metric, self._counts = OBJECTIVES[settings.objective.metric], counts
         passes = load.confirm_passes if confirming else load.passes
-        self._plan = steps(load, counts[split], passes, (BASELINE, CANDIDATE))
+        first = load.passes if confirming else 0
+        self._plan = steps(load, counts[split], passes, (BASELINE, CANDIDATE), first)
 
     @property
     def confirm_weight(self) -> float:
@@ -65,7 +66,10 @@ class TrialRunner:
         pruned.
         """
         began, started = time.perf_counter(), datetime.now(UTC).isoformat(timespec="seconds")
-        trial = Trial(number, dict(parameters), Status.COMPLETE, units_planned=self.units, started=started)
+        law = arms.output_law(self._settings, parameters)
+        trial = Trial(
+            number, dict(parameters), Status.COMPLETE, units_planned=self.units, started=started, output_law=law
+        )
         earlier = [other for other in finished if other.key == trial.key and other.status is Status.COMPLETE]
         results: list[UnitResult] = []
         try:
@@ -89,7 +93,7 @@ class TrialRunner:
         for done, step in enumerate(self._plan):
             self._watch(done, len(self._plan))
             results.append(self._visit(step))
-            reason = verdict(results, CANDIDATE).reason
+            reason = verdict(results, CANDIDATE, trial.output_law).reason
             if reason:
                 return replace(trial, status=Status.FAILED, cause=Cause.LOSSY, reason=reason)
             measured = pooled([measured, gains(results[-1:], CANDIDATE, self._metric)])
@@ -103,7 +107,7 @@ class TrialRunner:
         return trial
 
     def _visit(self, step: Step) -> UnitResult:
-        return self._worker.measure(step.unit, self._split, step.indices, step.repeat, step.order)
+        return self._worker.measure(step.unit, self._split, step.indices, step.repeat, step.order, step.arrivals)
 
     def _concluded(self, trial: Trial, results: list[UnitResult], earlier: list[Trial]) -> Trial:
         """The trial with its numbers, as far as it was measured."""
@@ -118,7 +122,7 @@ class TrialRunner:
             interval=found.factor_bounds if found else None,
             interval_method=found.method if found else "",
             units=len(together),
-            lossless=verdict(results, CANDIDATE).to_json(),
+            lossless=verdict(results, CANDIDATE, trial.output_law).to_json(),
             metrics=summary([result.runs[CANDIDATE] for result in results]),
             baseline=summary([result.runs[BASELINE] for result in results]),
             gains=together,

@@ -8,6 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
+from autotune.slo import Slo
+from engine.step_stats import BatchSteps
+
 
 @dataclass(frozen=True)
 class Arm:
@@ -28,7 +31,8 @@ CANDIDATE = "candidate"
 @dataclass(frozen=True)
 class RequestSample:
     """One served request. `tpot` is (e2e - ttft) / (tokens - 1), None below two tokens. `gaps` lie between
-    deliveries. A replay has no times. `acceptance_histogram[j]` counts the drafts of which j tokens were accepted.
+    deliveries, `queue` between the arrival and the first step. `arrival` is in seconds from the window's start, in an
+    open loop. A replay has no times. `acceptance_histogram[j]` counts the drafts of which j tokens were accepted.
     """
 
     request_id: str
@@ -44,6 +48,8 @@ class RequestSample:
     acceptance_histogram: tuple[int, ...] = ()
     finish_reason: str | None = None
     preemptions: int = 0
+    arrival: float | None = None
+    queue: float | None = None
 
 
 @dataclass(frozen=True)
@@ -87,10 +93,12 @@ def _subtract(left: Any, right: Any) -> Any:
 
 @dataclass(frozen=True)
 class ArmRun:
-    """One arm serving the requests of one unit once. `wall` runs from the first arrival to the last token.
+    """One arm serving the requests of one unit once. `wall` runs from the first arrival to the last token, in an open
+    loop from the window's start.
 
-    `step_seconds`: the steps of a single decoding request by the rows of their target pass. A replay has no `wall`;
-    its `cost` is that of its target passes, in steps without speculation.
+    `step_seconds`: the steps of a single decoding request by the rows of their target pass; `steps_by_batch`: where
+    more may run, what the engine counted by the number of decoding requests. `slo` holds the limits that the requests
+    were to keep. A replay has no `wall`; its `cost` is that of its target passes, in steps without speculation.
     """
 
     arm: str
@@ -99,6 +107,8 @@ class ArmRun:
     counters: Counters
     step_seconds: Mapping[int, Sequence[float]] = field(default_factory=dict)
     cost: float | None = None
+    steps_by_batch: Mapping[int, BatchSteps] = field(default_factory=dict)
+    slo: Slo = field(default_factory=Slo)
 
 
 @dataclass(frozen=True)
@@ -132,11 +142,11 @@ class UnitResult:
 
     def to_json(self) -> dict[str, Any]:
         """Plain data for the samples file. Gaps between deliveries and times of steps are left out: quantiles of the
-        gaps are metrics, medians of the steps the table of step costs.
+        gaps are metrics, medians of the steps the table of step costs or the steps by batch size.
         """
         plain = asdict(self)
         for run in plain["runs"].values():
-            del run["step_seconds"]
+            del run["step_seconds"], run["steps_by_batch"]
             for request in run["requests"]:
                 del request["gaps"]
         return plain

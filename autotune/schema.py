@@ -22,6 +22,7 @@ WORDS = {
     bool: "true or false",
     NoneType: "null",
     dict: "a mapping",
+    list: "a list",
 }
 
 

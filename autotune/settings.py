@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import MISSING, dataclass, field
 from typing import Any
 
+from autotune.slo import Slo
+from workloads.load import KINDS
 
-def ranged(low: float | None = None, high: float | None = None) -> Any:
+
+def ranged(low: float | None = None, high: float | None = None, default: Any = MISSING) -> Any:
     rules = {key: value for key, value in (("low", low), ("high", high)) if value is not None}
-    return field(metadata=rules)
+    return field(default=default, metadata=rules)
 
 
 def one_of(*choices: str) -> Any:
@@ -61,13 +64,25 @@ class WorkloadSettings:
 
 @dataclass(frozen=True)
 class LoadSettings:
-    """`passes` over the prompts in a trial, `confirm_passes` in the confirmation."""
+    """`passes` over the prompts in a trial, `confirm_passes` in the confirmation.
+
+    What follows `slo` describes the load, each kind by some of it: `workloads.load.Load` has the meanings.
+    """
 
     name: str
-    kind: str = one_of("single", "closed_loop")
-    concurrency: int = ranged(low=1)
+    kind: str = one_of(*KINDS)
     passes: int = ranged(low=1)
     confirm_passes: int = ranged(low=1)
+    slo: Slo = field(default_factory=Slo)
+    concurrency: int | None = ranged(low=1, default=None)
+    rate: float | None = None
+    burstiness: float | None = None
+    seed: int | None = None
+    path: str | None = None
+    speed: float | None = None
+    rate_start: float | None = None
+    rate_end: float | None = None
+    rates: list | None = None
 
 
 @dataclass(frozen=True)

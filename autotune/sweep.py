@@ -10,6 +10,7 @@ from typing import Any
 
 from rich.console import Console
 
+from autotune.measurement import named
 from autotune.settings import Settings
 from autotune.tracking.tracker import Tracker
 
@@ -50,6 +51,11 @@ class Sweep:
         path = self._folder / "comparison.json"
         path.write_text(json.dumps(line, indent=2) + "\n", encoding="utf-8")
         if self._tracker is not None:
-            speedups = {f"job_{row['number']}": (row.get("line") or {}).get("speedup") for row in rows}
-            self._tracker.finish({"speedup": speedups}, {"status": "finished"}, [path])
+            self._tracker.finish(_speedups(rows), {"status": "finished"}, [path])
         return line
+
+
+def _speedups(rows: list[dict[str, Any]]) -> dict[str, float | None]:
+    """The jobs' factors by the names of the tracking."""
+    lines = {row["number"]: row["line"] for row in rows if row.get("line")}
+    return {f"{named('speedup', line['output_law'])}.job_{n}": line["speedup"] for n, line in lines.items()}

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from autotune.analysis import Gains
+from autotune.measurement import TARGET
 from autotune.status import Cause, Status
 
 
@@ -15,6 +16,7 @@ class Trial:
     """`speedup` is the geometric mean over units of the paired ratio, `interval` its bounds, `gains` the log-ratios
     behind.
 
+    `output_law` says whose law the answers have; "target" is the model's own.
     `repeats` lists earlier trials of the same configuration whose measurements are pooled in.
     """
 
@@ -38,6 +40,7 @@ class Trial:
     seconds: float = 0.0
     started: str = ""
     samples: str = ""
+    output_law: str = TARGET
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -68,6 +71,8 @@ def counts(trials: list[Trial]) -> dict[str, int]:
 
 
 def ranking(trials: list[Trial]) -> list[Trial]:
-    """The complete, lossless trials, best first, one per configuration: its last, which pools the earlier ones."""
+    """The complete trials, which lost nothing that they had to keep, best first, one per configuration: its last, which
+    pools the earlier ones.
+    """
     latest = {trial.key: trial for trial in trials if trial.status is Status.COMPLETE}
     return sorted(latest.values(), key=lambda trial: -(trial.speedup or 0.0))

@@ -85,7 +85,7 @@ class Tuning:
         self._ledger.tell(trial)
         self._folder.append_trial(trial)
         best = next(iter(ranking([*trials, trial])), None)
-        self._tracker.trial(trial, best.speedup if best else None)
+        self._tracker.trial(trial, best)
         self._display.trial(trial, best)
         self._give_up_after(trial)
 

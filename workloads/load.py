@@ -8,6 +8,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
+from typing import Any
 
 from workloads import arrivals
 from workloads.errors import WorkloadError
@@ -63,6 +64,13 @@ class Load:
     def is_open(self) -> bool:
         """Whether requests come at times of their own."""
         return self.kind not in CLOSED
+
+    @property
+    def described(self) -> dict[str, Any]:
+        """What the kind reads, with the values that hold."""
+        defaults = {"concurrency": 1, "burstiness": 1.0, "seed": 0, "speed": 1.0}
+        values = {name: getattr(self, name) for name in KINDS[self.kind]}
+        return {name: defaults.get(name) if value is None else value for name, value in values.items()}
 
     def check(self) -> None:
         """Read what must be read; WorkloadError where it cannot be."""

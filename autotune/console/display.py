@@ -75,7 +75,7 @@ class Display:
         self.say(words.trial_line(trial, self._total) + mark)
 
     def _best_words(self) -> str:
-        return f"  best {words.factor(self._best.speedup)}" if self._best else ""
+        return f"  best {words.labelled(self._best.speedup, self._best.output_law)}" if self._best else ""
 
     def _time_left(self, share_done: float) -> str:
         if not self._seconds:

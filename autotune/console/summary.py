@@ -10,8 +10,19 @@ from rich.table import Table
 from rich.text import Text
 
 from autotune.console import words
-from autotune.measurement import KINDS, MEASURED
+from autotune.measurement import MEASURED
+from autotune.metrics import BATCHES
 from autotune.result import Result
+
+UNDER_LOAD = (
+    ("time to first token, p95 (ms)", "ttft_ms", "p95", 2),
+    ("of it in the queue, p95 (ms)", "queue_ms", "p95", 2),
+    ("time to last token, p95 (ms)", "e2e_ms", "p95", 1),
+    ("requests per second, offered", "offered_requests_per_s", None, 2),
+    ("requests per second, served", "requests_per_s", None, 2),
+    ("goodput (requests per second)", "goodput", None, 2),
+    ("share within the limits", "slo_share", None, 3),
+)
 
 
 def print_summary(console: Console, result: Result, steps: list[str]) -> None:
@@ -28,7 +39,8 @@ def print_summary(console: Console, result: Result, steps: list[str]) -> None:
 
 
 def _title(result: Result) -> str:
-    return f" {result.method} on {result.model}, {result.workload} "
+    label = f", {result.said.label.upper()}" if result.said.label else ""
+    return f" {result.method} on {result.model}, {result.workload}{label} "
 
 
 def _colour(result: Result) -> str:
@@ -40,13 +52,13 @@ def _headline(result: Result) -> Text:
     if result.speedup is None:
         return text.append("No configuration was measured to the end.")
     text.append(f"{words.factor(result.speedup)} {words.bounds(result.interval)}", style="bold")
-    measured = result.measurement == MEASURED.kind
-    text.append("" if measured else f" {KINDS[result.measurement].quantity}")
+    said = result.said
+    text.append("" if said is MEASURED else f" {said.quantity}")
     text.append("  confirmed" if result.confirmed else "  not confirmed").append(" on held-out prompts")
-    if measured:
-        lossless = ", lossless" if result.lossless else ", NOT LOSSLESS"
-        text.append(lossless, style="" if result.lossless else "bold red")
-    text.append("\n" + words.verdict_words(result.speedup, result.interval, result.measurement))
+    if said.is_timed:
+        lossless = "lossless" if result.lossless else said.label.upper() or "NOT LOSSLESS"
+        text.append(f", {lossless}", style="" if result.lossless else "bold red")
+    text.append("\n" + words.verdict_words(result.speedup, result.interval, said))
     parameters = "  ".join(f"{name}={value}" for name, value in result.parameters.items())
     return text.append("\n" + (parameters or "no parameters"))
 
@@ -59,6 +71,7 @@ def _numbers(result: Result) -> Table:
         ("time per output token, median (ms)", "tpot_ms", "p50", 3),
         ("time per output token, p95 (ms)", "tpot_ms", "p95", 3),
         ("time to first token, median (ms)", "ttft_ms", "p50", 2),
+        *(UNDER_LOAD if BATCHES in result.metrics else ()),
         ("output tokens per second", "output_tokens_per_s", None, 1),
         ("acceptance rate", "acceptance_rate", None, 3),
         ("mean acceptance length", "mean_acceptance_length", None, 2),
@@ -78,11 +91,7 @@ def pick(metrics: Any, name: str, quantile: str | None) -> Any:
 def _notes(result: Result) -> list[str]:
     losslessness = result.details.get("lossless") or {}
     notes = [str(note) for note in result.details.get("notes", ())]
-    if losslessness and result.measurement == MEASURED.kind:
-        ties = losslessness.get("near_ties", 0)
-        notes.append(
-            f"{losslessness.get('compared_tokens', 0)} tokens compared with the baseline's, "
-            f"{ties or 'no'} near tie{'' if ties == 1 else 's'} excused."
-        )
+    if losslessness and result.said.is_timed:
+        notes.append(words.compared(losslessness))
     ended = ", ".join(f"{count} {name}" for name, count in result.trials.items() if count)
     return [*notes, f"Trials: {ended or 'none'}."]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from autotune.arms import shown
-from autotune.measurement import KINDS, MEASURED
+from autotune.measurement import MEASURED, TARGET, Measurement
 from autotune.status import Status
 from autotune.trial import Trial
 
@@ -17,6 +17,11 @@ def parameters(values: Mapping[str, Any]) -> str:
 
 def factor(value: float | None) -> str:
     return "–" if value is None else f"{value:.2f}x"
+
+
+def labelled(value: float | None, output_law: str) -> str:
+    """A factor with the word that must stand beside it where the answers are not the model's own."""
+    return factor(value) if output_law == TARGET else f"{factor(value)} {output_law}"
 
 
 def bounds(values: tuple[float, float] | list[float] | None) -> str:
@@ -47,7 +52,8 @@ def trial_line(trial: Trial, total: int) -> str:
     """One trial in one line, the numbers in columns."""
     place = f"{trial.number + 1}/{total}"
     measured = f"{factor(trial.speedup):>6}  {bounds(trial.interval):<14}"
-    return f"{place:>7}  {measured}  {parameters(trial.parameters)}{ending(trial)}"
+    law = "" if trial.output_law == TARGET else f"  {trial.output_law}"
+    return f"{place:>7}  {measured}  {parameters(trial.parameters)}{law}{ending(trial)}"
 
 
 def ending(trial: Trial) -> str:
@@ -58,17 +64,47 @@ def ending(trial: Trial) -> str:
     return f"  pooled with trial {pooled}" if pooled else ""
 
 
+def compared(found: Mapping[str, Any]) -> str:
+    """What the comparison of the answers with the baseline's came to."""
+    if found.get("output_law", TARGET) != TARGET:
+        return (
+            f"{found['differing_answers']} of {found['answers']} answers differ from the baseline's, "
+            f"as those of {found['output_law']} acceptance may."
+        )
+    ties = found.get("near_ties", 0)
+    return (
+        f"{found.get('compared_tokens', 0)} tokens compared with the baseline's, "
+        f"{ties or 'no'} near tie{'' if ties == 1 else 's'} excused."
+    )
+
+
+def load(values: Mapping[str, Any]) -> str:
+    """How the requests arrived, from the record of the load."""
+    kind = values["kind"].replace("_", " ")
+    if values.get("concurrency", 0) > 1:
+        return f"{kind}, {values['concurrency']} requests in flight"
+    rates = values.get("rates") or [values[name] for name in ("rate", "rate_start", "rate_end") if name in values]
+    parts = [kind, f"{' to '.join(f'{rate:g}' for rate in rates)} requests/s" if rates else ""]
+    parts += [f"burstiness {values['burstiness']:g}" if "burstiness" in values else ""]
+    parts += [f"{values['path']}, speed {values['speed']:g}" if "path" in values else ""]
+    return ", ".join(part for part in parts if part)
+
+
+def limits(slo: Mapping[str, float]) -> str:
+    """The limits of load.slo by the names of their times."""
+    return ", ".join(f"{name.removesuffix('_ms')} {limit:g} ms" for name, limit in slo.items())
+
+
 def verdict_words(
-    speedup: float | None, interval: tuple[float, float] | list[float] | None, kind: str = MEASURED.kind
+    speedup: float | None, interval: tuple[float, float] | list[float] | None, found: Measurement = MEASURED
 ) -> str:
-    """What an interval says about deploying; `kind` is that of the measurement."""
+    """What an interval says about deploying; `found` is what was measured."""
     if speedup is None or not interval:
         return "There is no interval, so nothing can be concluded."
     low, high = interval
-    found = KINDS[kind]
     between = f"between {bound(low)} and {bound(high)} {found.unit}"
     if low > 1:
         return f"{found.faster}: {between}, most likely {speedup:.2f}."
     if high < 1:
         return f"{found.slower}: {between}. Deploy without speculation."
-    return f"No difference could be shown: {between} as no speculation."
+    return f"No difference could be shown: {between} {found.against} no speculation."

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from autotune.errors import UsageError
-from autotune.measurement import KINDS, MEASURED, Measurement
+from autotune.measurement import MEASURED, TARGET, Measurement, measurement
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,10 @@ class Run:
 
     @property
     def measurement(self) -> Measurement:
-        return KINDS[self.best.get("measurement", MEASURED.kind)]
+        best = self.best
+        return measurement(
+            best.get("measurement", MEASURED.kind), self.details.get("objective", ""), best.get("output_law", TARGET)
+        )
 
     @property
     def interval(self) -> list[float] | None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 from autotune.console import words
-from autotune.metrics import METRICS, Metric
+from autotune.measurement import TARGET
+from autotune.metrics import BATCHES, METRICS, Metric
 from autotune.report.data import Run
 
 
@@ -48,7 +48,7 @@ def trial_rows(run: Run) -> list[dict[str, Any]]:
         {
             "number": trial["number"] + 1,
             "parameters": list(trial["parameters"].values()),
-            "speedup": words.factor(trial["speedup"]),
+            "speedup": words.labelled(trial["speedup"], trial.get("output_law", TARGET)),
             "interval": words.bounds(trial["interval"]),
             "status": trial["status"],
             "reason": trial["reason"] or trial["cause"] or _pooled(trial),
@@ -71,27 +71,24 @@ def parameter_names(run: Run) -> list[str]:
     return list(next((trial["parameters"] for trial in run.trials), {}))
 
 
-def cards(run: Run) -> list[dict[str, str]]:
-    """The numbers beside the headline, with the baseline's; without a clock only those of drafting."""
-    mine, base = run.best["all_metrics"], run.best["all_baseline"]
-    return list(_cards(mine, base))
+def batch_rows(run: Run) -> list[dict[str, str]]:
+    """The engine's steps by how many requests decoded in them, of both arms; empty where there was never but one."""
+    arms = {
+        "baseline": run.best["all_baseline"].get(BATCHES, {}),
+        "candidate": run.best["all_metrics"].get(BATCHES, {}),
+    }
+    sizes = sorted({int(size) for steps in arms.values() for size in steps})
+    return [
+        {"size": str(size), **_batch_cells(*(steps.get(str(size), {}) for steps in arms.values()))} for size in sizes
+    ]
 
 
-def _cards(mine: dict[str, Any], base: dict[str, Any]) -> Iterable[dict[str, str]]:
-    if mine.get("output_tokens_per_s") is not None:
-        yield from _timed_cards(mine, base)
-    rate = mine.get("acceptance_rate")
-    share = "no drafts" if rate is None else f"1 + accepted tokens a draft; {words.percent(rate)} accepted"
-    yield {"label": "Acceptance length", "value": words.number(mine.get("mean_acceptance_length")), "note": share}
-    yield {"label": "Tokens per target pass", "value": words.number(mine.get("tokens_per_target_pass")),
-           "note": "passes without a draft counted"}  # fmt: skip
-
-
-def _timed_cards(mine: dict[str, Any], base: dict[str, Any]) -> Iterable[dict[str, str]]:
-    def quantile(metrics: dict[str, Any], name: str) -> Any:
-        return (metrics.get(name) or {}).get("p50")
-
-    yield {"label": "Time per output token", "value": f"{words.number(quantile(mine, 'tpot_ms'), 2)} ms",
-           "note": f"median; {words.number(quantile(base, 'tpot_ms'), 2)} ms without"}  # fmt: skip
-    yield {"label": "Output speed", "value": f"{words.number(mine.get('output_tokens_per_s'), 0)} tokens/s",
-           "note": f"{words.number(base.get('output_tokens_per_s'), 0)} without, prompts included"}  # fmt: skip
+def _batch_cells(base: dict[str, Any], mine: dict[str, Any]) -> dict[str, str]:
+    drafted, accepted = mine.get("draft_tokens"), mine.get("accepted_tokens")
+    return {
+        **{f"{arm}_{name}": words.number(steps.get(name), digits)
+           for arm, steps in (("baseline", base), ("candidate", mine))
+           for name, digits in (("steps", 0), ("median_ms", 2), ("mean_ms", 2), ("tokens_per_step", 2))},
+        "drafted": words.number(drafted, 0),
+        "accepted": words.percent(accepted / drafted) if drafted else "–",
+    }  # fmt: skip

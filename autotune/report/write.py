@@ -6,10 +6,12 @@ import json
 from pathlib import Path
 
 from autotune.console import words
+from autotune.dialect import refusal
 from autotune.measurement import MEASURED
+from autotune.report.cards import cards
 from autotune.report.data import Run, read
 from autotune.report.figures import charts
-from autotune.report.tables import cards, metric_rows, parameter_names, trial_rows
+from autotune.report.tables import batch_rows, metric_rows, parameter_names, trial_rows
 
 TEMPLATE = Path(__file__).with_name("page.html.j2")
 
@@ -36,9 +38,16 @@ def render(run: Run) -> str:
         details=run.details,
         headline=words.factor(best["speedup"]) if best["speedup"] is not None else "No result",
         bounds=words.bounds(run.interval),
-        verdict=words.verdict_words(best["speedup"], run.interval, run.measurement.kind),
+        verdict=words.verdict_words(best["speedup"], run.interval, run.measurement),
+        said=run.measurement,
         quantity=run.measurement.quantity,
-        measured=run.measurement is MEASURED,
+        plain=run.measurement is MEASURED,
+        measured=run.measurement.is_timed,
+        load=words.load(run.details["load"]),
+        limits=words.limits(run.details["load"].get("slo", {})),
+        refusal=refusal(run.measurement.output_law),
+        compared=words.compared(run.details["lossless"]) if run.details.get("lossless") else "",
+        batches=batch_rows(run),
         confidence=words.percent(run.details.get("confidence")),
         cards=cards(run) if best["all_metrics"] else [],
         charts=charts(run),

@@ -19,12 +19,11 @@ def base_name(settings: Settings, model: Path) -> str:
 
 
 def fingerprint(settings: Settings, model: Path) -> str:
-    """Eight hex digits. How long to search, how to resume and where records and numbers go do not count; weights
-    written anew do.
+    """Eight hex digits. How long to search, how to resume and where records and numbers go do not count; weights and
+    traces written anew do.
     """
-    files = [model, *map(Path, filter(None, (settings.model.prompts, settings.model.step_costs)))]
-    if model.is_dir():
-        files = list(model.glob("*.safetensors"))
+    read = filter(None, (settings.model.prompts, settings.model.step_costs, settings.load.path))
+    files = [*(model.glob("*.safetensors") if model.is_dir() else [model]), *map(Path, read)]
     weights = sorted((file.name, file.stat().st_mtime_ns) for file in files)
     everything = asdict(settings)
     study = {key: everything["study"][key] for key in ("seed", "startup_trials", "prune_alpha", "prune_min_units")}

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from autotune.measurement import named
 from autotune.settings import TrackingSettings
 from autotune.status import Status
 from autotune.tracking.flatten import flat, numbers
@@ -60,16 +61,23 @@ class Tracker:
                 self._say(f"sent the records of {sent} earlier run{'s' if sent > 1 else ''} that were waiting")
         self._flush()
 
-    def trial(self, trial: Trial, best: float | None) -> None:
+    def trial(self, trial: Trial, best: Trial | None) -> None:
         """A child run with the trial's true state, and a point on the parent's curves."""
         key, step = f"{self._key}.{trial.number}", trial.number
         state = RUN_STATES[trial.status]
-        tags = {"status": str(trial.status), "cause": str(trial.cause), "reason": trial.reason}
+        tags = {
+            "status": str(trial.status),
+            "cause": str(trial.cause),
+            "reason": trial.reason,
+            "output_law": trial.output_law,
+        }
         self._event("start", key=key, name=f"trial {trial.number + 1}", parent=self._key, tags=tags)
         self._event("params", key=key, params=dict(flat(trial.parameters)))
         self._event("metrics", key=key, metrics=self._trial_numbers(trial))
         self._event("end", key=key, status=state)
-        curve = {"speedup": trial.speedup, "best_speedup": best}
+        curve = {named("speedup", trial.output_law): trial.speedup}
+        if best is not None:
+            curve[named("best_speedup", best.output_law)] = best.speedup
         self._event("metrics", metrics=numbers(curve, step, "search"))
         self._flush()
 
@@ -93,11 +101,12 @@ class Tracker:
 
     def _trial_numbers(self, trial: Trial) -> list[list[Any]]:
         """The trial's metrics, and the gain after every unit as a curve."""
-        found = {"speedup": trial.speedup, "seconds": trial.seconds, "interval": trial.interval}
+        law = trial.output_law
+        found = {named("speedup", law): trial.speedup, "seconds": trial.seconds, named("interval", law): trial.interval}
         total, curve = 0.0, []
         for step, values in enumerate(trial.own_gains.values(), start=1):
             total += sum(values) / len(values)
-            curve.append(["log_speedup_so_far", total / step, step])
+            curve.append([named("log_speedup_so_far", law), total / step, step])
         return numbers(found, 0) + numbers(trial.metrics, 0) + numbers(trial.baseline, 0, "baseline") + curve
 
     def _event(self, do: str, **content: Any) -> None:

@@ -12,7 +12,17 @@ from typing import Any
 
 from autotune.samples import Arm, UnitResult
 from autotune.worker.child import main
-from autotune.worker.protocol import Crashed, Hung, Opened, Opening, OutOfMemory, Recording, Refused, Reply
+from autotune.worker.protocol import (
+    RUNS_A_VISIT,
+    Crashed,
+    Hung,
+    Opened,
+    Opening,
+    OutOfMemory,
+    Recording,
+    Refused,
+    Reply,
+)
 
 PROBLEMS = {Reply.REFUSED: Refused, Reply.OUT_OF_MEMORY: OutOfMemory, Reply.CRASHED: Crashed}
 
@@ -53,8 +63,27 @@ class Worker:
         """Returns what the engine warned of so far."""
         return self._call("prepare", arms=list(arms), split=split) or []
 
-    def measure(self, unit: str, split: str, indices: Sequence[int], repeat: int, order: Sequence[str]) -> UnitResult:
-        return self._call("measure", unit=unit, split=split, indices=list(indices), repeat=repeat, order=list(order))
+    def measure(
+        self,
+        unit: str,
+        split: str,
+        indices: Sequence[int],
+        repeat: int,
+        order: Sequence[str],
+        arrivals: Sequence[float] = (),
+    ) -> UnitResult:
+        """A window in which requests arrive by themselves takes as long as it takes, besides the call's limit."""
+        spent = RUNS_A_VISIT * len(order) * max(arrivals, default=0.0)
+        return self._call(
+            "measure",
+            limit=self._call_limit + spent,
+            unit=unit,
+            split=split,
+            indices=list(indices),
+            repeat=repeat,
+            order=list(order),
+            arrivals=list(arrivals),
+        )
 
     def close(self) -> None:
         """End the process, whatever it does."""
@@ -67,7 +96,7 @@ class Worker:
                 self._process.join()
         self._process = self._pipe = None
 
-    def _call(self, name: str, **arguments: Any) -> Any:
+    def _call(self, name: str, limit: float | None = None, **arguments: Any) -> Any:
         if self._process is None:
             self.open()
         assert self._pipe is not None
@@ -75,7 +104,7 @@ class Worker:
             self._pipe.send((name, arguments))
         except OSError:
             raise Crashed(self._obituary()) from None
-        return self._receive(self._call_limit, f"the call {name!r}")
+        return self._receive(limit or self._call_limit, f"the call {name!r}")
 
     def _receive(self, limit: float, what: str) -> Any:
         assert self._pipe is not None

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from autotune.slo import Slo
 from workloads import Request
 
 WARM = "warm"  # the requests that fill a method's cache and are never measured
+
+RUNS_A_VISIT = 2  # of every arm: there and back
 
 
 class Reply(StrEnum):
@@ -24,7 +27,8 @@ class Reply(StrEnum):
 @dataclass(frozen=True)
 class Opening:
     """What a worker needs to start: which engine, which model, which prompts by split, WARM for those that only fill
-    what a method remembers. `drafts` are folders by what speculative configs call their drafts.
+    what a method remembers. `concurrency` requests run at once at most. `drafts` are folders by what speculative
+    configs call their drafts.
     """
 
     loader: str
@@ -34,6 +38,7 @@ class Opening:
     seed: int
     requests: Mapping[str, Sequence[Request]]
     drafts: Mapping[str, str]
+    slo: Slo = field(default_factory=Slo)
 
 
 @dataclass(frozen=True)

@@ -55,8 +55,18 @@ class ReplaySession:
                     self._replay.remember(self._responses)
             self._replay.reset()
 
-    def measure(self, unit: str, split: str, indices: Sequence[int], repeat: int, order: Sequence[str]) -> UnitResult:
-        """Every arm on the same pairs. The responses are the recorded ones, so there is nothing to compare."""
+    def measure(
+        self,
+        unit: str,
+        split: str,
+        indices: Sequence[int],
+        repeat: int,
+        order: Sequence[str],
+        arrivals: Sequence[float] = (),
+    ) -> UnitResult:
+        """Every arm on the same pairs. The responses are the recorded ones, so there is nothing to compare; without a
+        clock nothing arrives either.
+        """
         pairs = [self._pairs[split][index] for index in indices]
         return UnitResult(unit, repeat, tuple(order), {name: self._run(self._arms[name], pairs) for name in order})
 

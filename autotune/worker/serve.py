@@ -1,5 +1,5 @@
-"""Serve requests at a fixed concurrency and take down what happened. The only code that runs inside a measured
-window.
+"""Serve requests at a fixed concurrency and take down what happened. With open_loop.py the only code that runs inside a
+measured window.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from autotune.samples import ArmRun, Counters, RequestSample
+from autotune.slo import Slo
+from autotune.worker.open_loop import serve_open
 from autotune.worker.prompts import Prompt
 
 
@@ -55,23 +57,42 @@ def serve(
     return [outputs[prompt.request_id] for prompt in prompts], wall
 
 
-def run_arm(engine: Any, arm: str, prompts: Sequence[Prompt], concurrency: int) -> tuple[ArmRun, list[Any]]:
-    """One measured run. The garbage collector waits, so that it falls on neither arm. Steps are timed where one request
-    is served at a time, so that a step is its alone.
+def run_arm(
+    engine: Any,
+    arm: str,
+    prompts: Sequence[Prompt],
+    concurrency: int,
+    arrivals: Sequence[float] = (),
+    slo: Slo | None = None,
+) -> tuple[ArmRun, list[Any]]:
+    """One measured run: `concurrency` requests in flight, or, where there are `arrivals`, each at its time.
+
+    The garbage collector waits, so that it falls on neither arm. Steps are timed where one request is served at a time,
+    so that a step is its alone; otherwise the engine counts them by the number of requests that decode.
     """
+    alone = concurrency == 1 and not arrivals
     before, clock = counters(engine), StepClock(engine.timing)
+    steps = {} if alone else engine.steps_by_batch.copy()
     gc.collect()
     gc.disable()
+    began = None
     try:
-        outputs, wall = serve(engine, prompts, concurrency, clock.tick if concurrency == 1 else None)
+        if arrivals:
+            outputs, wall, began = serve_open(engine, prompts, arrivals)
+        else:
+            outputs, wall = serve(engine, prompts, concurrency, clock.tick if alone else None)
     finally:
         gc.enable()
-    samples = tuple(sample(output) for output in outputs)
-    return ArmRun(arm, wall, samples, counters(engine) - before, clock.seconds), outputs
+    samples = tuple(sample(output, began) for output in outputs)
+    batches = {} if alone else engine.steps_by_batch.since(steps)
+    done = counters(engine) - before
+    return ArmRun(arm, wall, samples, done, clock.seconds, steps_by_batch=batches, slo=slo or Slo()), outputs
 
 
-def sample(output: Any) -> RequestSample:
+def sample(output: Any, began: float | None) -> RequestSample:
+    """`began` is when the window did, None in a closed loop, where an arrival says nothing."""
     metrics = output.metrics
+    first = metrics.first_scheduled_time
     return RequestSample(
         request_id=output.request_id,
         prompt_tokens=len(output.prompt_token_ids),
@@ -86,6 +107,8 @@ def sample(output: Any) -> RequestSample:
         acceptance_histogram=tuple(metrics.acceptance_histogram),
         finish_reason=output.finish_reason,
         preemptions=metrics.num_preemptions,
+        arrival=None if began is None else metrics.arrival_time - began,
+        queue=None if first is None else first - metrics.arrival_time,
     )
 
 

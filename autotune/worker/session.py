@@ -63,34 +63,48 @@ class Session:
                 engine.remember(self._responses)  # a method that cannot says so now
         return list(self._notes)
 
-    def measure(self, unit: str, split: str, indices: Sequence[int], repeat: int, order: Sequence[str]) -> UnitResult:
-        """Every arm on the same prompts, in the given order, and then the comparison of what they answered.
+    def measure(
+        self,
+        unit: str,
+        split: str,
+        indices: Sequence[int],
+        repeat: int,
+        order: Sequence[str],
+        arrivals: Sequence[float] = (),
+    ) -> UnitResult:
+        """Every arm on the same prompts, in the given order, and then the comparison of what they answered. With
+        `arrivals` every prompt is served when it is due, in every arm at the same time of its window.
 
         Every arm runs twice, there and back, and its quicker run counts: the work is the same each time, and a shared
-        machine can only make it slower. Where even that was interrupted, all run again, a few times at most.
+        machine can only make it slower. Where even that was interrupted, all run again, a few times at most. Not so in
+        an open loop, where a prompt that arrives while others decode holds them up as an interruption would.
         """
         prompts = [self._prompts[split][index] for index in indices]
-        runs, answers = self._there_and_back(order, prompts)
+        runs, answers = self._there_and_back(order, prompts, arrivals)
         for discarded in range(MOST_DISCARDED + 1):
-            if discarded == MOST_DISCARDED or not any(disturbed(run) for run in runs.values()):
+            if arrivals or discarded == MOST_DISCARDED or not any(disturbed(run) for run in runs.values()):
                 break
-            runs, answers = self._there_and_back(order, prompts)
+            runs, answers = self._there_and_back(order, prompts, arrivals)
         return UnitResult(unit, repeat, tuple(order), runs, self._judge(prompts, answers), discarded)
 
     def _there_and_back(
-        self, order: Sequence[str], prompts: Sequence[Prompt]
+        self, order: Sequence[str], prompts: Sequence[Prompt], arrivals: Sequence[float]
     ) -> tuple[dict[str, ArmRun], dict[str, list[Any]]]:
-        first, answers = self._run(order, prompts)
-        second, _ = self._run(tuple(reversed(order)), prompts)
-        return {name: min(first[name], second[name], key=wall) for name in order}, answers
+        first, answers = self._run(order, prompts, arrivals)
+        second, _ = self._run(tuple(reversed(order)), prompts, arrivals)
+        quicker = waited if arrivals else wall
+        return {name: min(first[name], second[name], key=quicker) for name in order}, answers
 
-    def _run(self, order: Sequence[str], prompts: Sequence[Prompt]) -> tuple[dict[str, ArmRun], dict[str, list[Any]]]:
+    def _run(
+        self, order: Sequence[str], prompts: Sequence[Prompt], arrivals: Sequence[float]
+    ) -> tuple[dict[str, ArmRun], dict[str, list[Any]]]:
         runs: dict[str, ArmRun] = {}
         answers: dict[str, list[Any]] = {}
         for name in order:
             engine = self._switch(self._arms[name])
             self._refill(engine)
-            runs[name], answers[name] = run_arm(engine, name, prompts, self._opening.concurrency)
+            opening = self._opening
+            runs[name], answers[name] = run_arm(engine, name, prompts, opening.concurrency, arrivals, opening.slo)
         return runs, answers
 
     def _refill(self, engine: Any) -> None:
@@ -138,6 +152,11 @@ def wall(run: ArmRun) -> float:
     """Of a run that was timed, as all of this session's are."""
     assert run.wall is not None
     return run.wall
+
+
+def waited(run: ArmRun) -> float:
+    """All that the requests waited for their ends: where arrivals set the pace, the wall time hardly tells."""
+    return sum(request.e2e or 0.0 for request in run.requests)
 
 
 def found(config: Mapping[str, Any] | None, drafts: Mapping[str, str]) -> dict[str, Any] | None:

@@ -1,5 +1,5 @@
-"""An engine without a model: answers are made up from the prompt, time is counted and not spent, failures come when
-asked.
+"""An engine without a model: answers are made up from the prompt, time is counted and not spent (but for requests that
+arrive at times of their own), failures come when asked.
 
 A step costs 1 ms plus 5 % for every drafted token; at most `good` tokens of a draft are accepted. So the best K is
 `good`.
@@ -18,6 +18,7 @@ import numpy as np
 from engine.errors import ConfigError, OutOfMemoryError
 from engine.outputs import RequestMetrics, RequestOutput
 from engine.stats import SpecDecodingStats, StepTimings
+from engine.step_stats import StepsByBatch
 
 STEP = 0.001
 
@@ -32,13 +33,17 @@ class FakeTokenizer:
 class FakeEngine:
     """`fault` happens at drafts of `fault_at` tokens: crash, hang, memory, lossy, near_tie, refuse, die."""
 
-    def __init__(self, fault: str, fault_at: int, good: int, noise: float, max_model_len: int, slow: float) -> None:
+    def __init__(
+        self, fault: str, fault_at: int, good: int, noise: float, max_model_len: int, slow: float, max_num_seqs: int
+    ) -> None:
+        self.max_num_seqs = max_num_seqs
         self.fault, self.fault_at, self.good, self.noise, self.slow = fault, fault_at, good, noise, slow
         self.max_model_len = max_model_len
         self.tokenizer = FakeTokenizer()
-        self.now = 0.0
+        self.now, self.real = 0.0, False
         self.rng = random.Random(0)
         self.running: list[Any] = []
+        self.waiting: list[Any] = []
         self.k = 0
         self.configure_speculation(None)
 
@@ -60,7 +65,7 @@ class FakeEngine:
             raise OutOfMemoryError("the weights need 12 GB, the device has 8")
         if fault == "load_crash":
             raise RuntimeError("a bug while loading")
-        return cls(fault, fault_at, good, noise, max_model_len, slow)
+        return cls(fault, fault_at, good, noise, max_model_len, slow, max_num_seqs)
 
     def environment(self) -> dict[str, Any]:
         return {"device": "none", "dtype": "float32", "max_model_len": self.max_model_len}
@@ -72,11 +77,10 @@ class FakeEngine:
             raise ConfigError(f"num_speculative_tokens={self.k} is not allowed: a whole number from 1 to 128")
         if config.get("prompt_lookup_min", 1) > config.get("prompt_lookup_max", 99):
             raise ConfigError("prompt_lookup_min is above prompt_lookup_max: it must not be")
-        self.stats = SpecDecodingStats(self.k)
-        self.timing = StepTimings()
+        self.reset()
 
     def reset(self) -> None:
-        self.stats, self.timing = SpecDecodingStats(self.k), StepTimings()
+        self.stats, self.timing, self.steps_by_batch = SpecDecodingStats(self.k), StepTimings(), StepsByBatch()
 
     remembers_requests = False
 
@@ -92,15 +96,26 @@ class FakeEngine:
 
     @property
     def num_waiting(self) -> int:
-        return 0
+        return len(self.waiting)
 
-    def add_request(self, request_id: str, prompt_token_ids: list[int], sampling_params: Any) -> None:
-        self.running.append((request_id, prompt_token_ids, sampling_params, [], RequestMetrics(arrival_time=self.now)))
+    def add_request(
+        self, request_id: str, prompt_token_ids: list[int], sampling_params: Any, arrival_time: float | None = None
+    ) -> None:
+        """With an arrival time the engine's clock is the real one from here on."""
+        self.real = arrival_time is not None
+        arrived = self.now if arrival_time is None else arrival_time
+        self.waiting.append((request_id, prompt_token_ids, sampling_params, [], RequestMetrics(arrival_time=arrived)))
 
     def step(self) -> list[RequestOutput]:
+        if self.real:
+            self.now = time.perf_counter()
+        while self.waiting and len(self.running) < self.max_num_seqs:
+            self.running.append(self.waiting.pop(0))
+            self.running[-1][4].first_scheduled_time = self.now
         cost = STEP * (1 + 0.05 * self.k)
         self.now += cost * (1 + self.noise * self.rng.gauss(0, 1))
-        time.sleep(self.slow)
+        time.sleep(max(self.slow, self.now - time.perf_counter()) if self.real else self.slow)
+        self._count_step(cost)
         self.timing.num_steps += 1
         self.timing.target += cost
         self.timing.num_target_rows += sum(1 + self.k if tokens else 1 for _, _, _, tokens, _ in self.running)
@@ -120,10 +135,19 @@ class FakeEngine:
             scores[999] = 1.0 - 1e-6
         return scores
 
+    def _count_step(self, cost: float) -> None:
+        decoding = [request for request in self.running if request[3]]
+        drafted, accepted = self.k * len(decoding), sum(self._accepted(prompt) for _, prompt, *_ in decoding)
+        prompts = len(decoding) < len(self.running)
+        self.steps_by_batch.count(len(decoding), prompts, cost, len(decoding) + accepted, drafted, accepted)
+
+    def _accepted(self, prompt: list[int]) -> int:
+        return min(self.k, self.good - len(prompt) % 2)
+
     def _advance(
         self, request_id: str, prompt: list[int], params: Any, tokens: list[int], metrics: RequestMetrics
     ) -> bool:
-        accepted = min(self.k, self.good - len(prompt) % 2) if tokens else 0
+        accepted = self._accepted(prompt) if tokens else 0
         new = [answer_token(prompt, len(tokens) + i) for i in range(min(accepted + 1, params.max_tokens - len(tokens)))]
         if self.k == self.fault_at and self.fault in ("lossy", "near_tie") and len(tokens) == 1 and "0" in request_id:
             new[0] = 999

@@ -85,7 +85,8 @@ def test_a_tie_met_again_counts_once_and_a_loss_always() -> None:
     tie = Divergence("a", "candidate", 4, 1, 2, 1e-6, 1e-4, True)
     results = [UnitResult("prompt-0", repeat, ("baseline", "candidate"), runs, (tie,)) for repeat in range(3)]
     assert verdict(results, "candidate").to_json() == {
-        "lossless": True, "compared_tokens": 150, "near_ties": 1, "divergences": [],
+        "lossless": True, "output_law": "target", "compared_tokens": 150, "near_ties": 1, "answers": 1,
+        "differing_answers": 0, "divergences": [],
     }  # fmt: skip
     loss = Divergence("a", "candidate", 4, 1, 2, 0.5, 1e-4, False)
     found = verdict([UnitResult("prompt-0", 0, ("baseline", "candidate"), runs, (loss,))], "candidate")
