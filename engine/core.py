@@ -378,12 +378,16 @@ class Engine:
 
     def _keep_accepted(self, sequences: list[Sequence], draft: Draft, verification: Verification) -> None:
         """Cache the accepted nodes as the positions they turned out to be, and count what became of the drafts."""
-        moves = []
+        moves, first = [], 0
+        is_static = self.speculative_config.speculative_token_tree is not None
         for i, (sequence, shape) in enumerate(zip(sequences, draft.shapes, strict=False)):
             path, drafted = verification.path(i), len(shape.parents)
             if not shape.is_chain:
                 moves.append((sequence.slot, sequence.num_computed + 1, path))
-                self.stats.observe_tree(shape.parents, path)
+            if is_static or not shape.is_chain:
+                nodes = draft.nodes[first : first + drafted] if draft.nodes is not None else None
+                self.stats.observe_tree(shape.parents, path, nodes)
+            first += drafted
             if drafted:
                 self.stats.observe_draft(drafted, len(path), shape.depth)
                 sequence.metrics.count_draft(drafted, len(path), shape.depth)

@@ -11,6 +11,7 @@ from torch import Tensor
 from engine.tree.shape import Shape, chain, shape_of
 
 if TYPE_CHECKING:
+    from engine.drafting.branches import Branch
     from engine.sequence import Sequence
 
 
@@ -23,12 +24,14 @@ class Draft:
     parents  [N] a node's parent, counted within its sequence, -1 for the root (the last sampled token);
              None says that every sequence drafts a chain (parents -1, 0, 1, ...)
     probs    [N, V] the distribution each node was sampled from; None says the drafts are one-hot
+    nodes    [N] the node of the static tree that each stands in, counted within the tree; None says its first ones
     """
 
     tokens: Sequences[int]
     counts: Sequences[int]
     parents: Sequences[int] | None = None
     probs: Tensor | None = None
+    nodes: Sequences[int] | None = None
 
     @classmethod
     def empty(cls, num_sequences: int) -> "Draft":
@@ -37,6 +40,19 @@ class Draft:
     @classmethod
     def chains(cls, chains: Sequences[Sequences[int]]) -> "Draft":
         return cls([token for chain in chains for token in chain], [len(chain) for chain in chains])
+
+    @classmethod
+    def trees(cls, trees: Sequences["Branch"]) -> "Draft":
+        """Of static trees that are not full everywhere; a step in which all of them are chains is one of chains."""
+        counts = [len(tree.tokens) for tree in trees]
+        parents = [parent for tree in trees for parent in tree.parents]
+        is_chain = parents == [parent for count in counts for parent in range(-1, count - 1)]
+        return cls(
+            [token for tree in trees for token in tree.tokens],
+            counts,
+            None if is_chain else parents,
+            nodes=[node for tree in trees for node in tree.nodes],
+        )
 
     def with_empty(self, num_sequences: int) -> "Draft":
         """The same followed by `num_sequences` sequences that have no draft."""

@@ -1,7 +1,7 @@
 """Drive drafting methods along recorded responses. What the target chose is known, so there is no target, and no clock.
 
 The first token of a response comes from its prompt's pass, undrafted. Every step then drafts, accepts the longest
-prefix that equals the record, and emits one token more. A draft is not cut at the end of the record.
+path from the root that equals the record, and emits one token more. A draft is not cut at the end of the record.
 For one-hot drafts that is exactly what a target does, greedy or sampling: it accepts a draft that equals its choice.
 """
 
@@ -11,9 +11,10 @@ from collections.abc import Sequence as Sequences
 from dataclasses import dataclass
 from typing import Any, cast
 
+from engine.draft import Draft
 from engine.drafting.host import Host
 from engine.drafting.kept import Proposers
-from engine.errors import ConfigError, EngineError
+from engine.errors import ConfigError
 from engine.loading import Target
 from engine.outputs import RequestMetrics
 from engine.proposers import available_methods, find_proposer, resolve
@@ -79,15 +80,10 @@ class Replay:
         most, done = self.speculative_config.num_speculative_tokens or 0, 1
         while done < len(response):
             draft = self._proposer.propose([sequence], [most])
-            if not draft.is_chain:
-                raise EngineError("only chains can be replayed")
-            accepted = _common_prefix(draft.tokens, response, done)
+            path = _descend(draft, response, done)
             if draft.tokens:
-                self.stats.observe_draft(len(draft.tokens), accepted)
-                counted.num_drafts += 1
-                counted.num_draft_tokens += len(draft.tokens)
-                counted.num_accepted_tokens += accepted
-            emitted = response[done : done + accepted + 1]
+                self._count(draft, path, counted)
+            emitted = response[done : done + len(path) + 1]
             sequence.tokens += emitted
             self.timing.num_steps += 1
             self.timing.count_output(len(emitted), decoding=True)
@@ -95,6 +91,15 @@ class Replay:
             done += len(emitted)
         self._proposer.stop(sequence)
         return counted
+
+    def _count(self, draft: Draft, path: Sequences[int], counted: Replayed) -> None:
+        shape = draft.shapes[0]
+        self.stats.observe_draft(len(draft.tokens), len(path), shape.depth)
+        if self.speculative_config.speculative_token_tree is not None:
+            self.stats.observe_tree(shape.parents, path, draft.nodes)
+        counted.num_drafts += 1
+        counted.num_draft_tokens += len(draft.tokens)
+        counted.num_accepted_tokens += len(path)
 
     def _reset_counters(self) -> None:
         self.stats = SpecDecodingStats(self.speculative_config.num_speculative_tokens or 0)
@@ -114,7 +119,11 @@ def _sequence(request_id: str, tokens: list[int], num_prompt_tokens: int) -> Seq
     return Sequence(request_id, tokens, num_prompt_tokens, params, 0, NO_LIMIT, RequestMetrics(0.0), slot=0)
 
 
-def _common_prefix(draft: Sequences[int], response: Sequences[int], start: int) -> int:
-    """How many drafted tokens equal the record from `start` on."""
-    most = min(len(draft), len(response) - start)
-    return next((i for i in range(most) if draft[i] != response[start + i]), most)
+def _descend(draft: Draft, response: Sequences[int], start: int) -> list[int]:
+    """The nodes of one sequence's draft that equal the record from `start` on, from the root down."""
+    at, path = -1, list[int]()
+    for node, parent in enumerate(draft.shapes[0].parents):
+        if start + len(path) < len(response) and parent == at and draft.tokens[node] == response[start + len(path)]:
+            at = node
+            path.append(node)
+    return path

@@ -7,6 +7,7 @@ from typing import Any, Literal, get_args
 
 from engine.draft_config import DraftModelConfig, DraftParallelConfig
 from engine.errors import ConfigError, refuse_unknown
+from engine.tree.token_tree import TokenTree
 
 MAX_SPEC_LEN = 128
 # How deep drafts go under load (engine/control); all but the schedule, which is vLLM's, are ours.
@@ -115,6 +116,12 @@ class SpeculativeConfig:
         """Whose law the emitted tokens have: the target's, one near it (lossy), or none (synthetic)."""
         laws: dict[str | None, OutputLaw] = {"typical": "lossy", "synthetic": "synthetic"}
         return laws.get(self.rejection_sample_method, "target")
+
+    @property
+    def token_tree(self) -> TokenTree | None:
+        """The static tree that is drafted; None for chains."""
+        text, depth = self.speculative_token_tree, self.num_speculative_tokens
+        return TokenTree.parse(text, depth or MAX_SPEC_LEN) if text is not None else None
 
     def use_eagle(self) -> bool:
         """Whether the draft reads the target's hidden states position by position, as EAGLE does."""

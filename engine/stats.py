@@ -55,19 +55,21 @@ class SpecDecodingStats:
         for i in range(num_accepted_tokens):
             self.num_accepted_tokens_per_pos[i] += 1
 
-    def observe_tree(self, parents: Sequence[int], path: Sequence[int]) -> None:
+    def observe_tree(self, parents: Sequence[int], path: Sequence[int], nodes: Sequence[int] | None = None) -> None:
         """Count what became of a draft tree, beside `observe_draft`: parents [N] as in `Draft`, -1 for the root's
-        children; path: the accepted nodes from the root down. Nodes whose parent was rejected say nothing.
+        children; path: the accepted nodes from the root down; nodes [N] as in `Draft`, by which those of a static tree
+        that is not full are counted. Nodes whose parent was rejected say nothing.
         """
-        _grow(self.node_tried, len(parents))
-        _grow(self.node_accepted, len(parents))
+        names = range(len(parents)) if nodes is None else nodes
+        _grow(self.node_tried, 1 + max(names, default=-1))
+        _grow(self.node_accepted, 1 + max(names, default=-1))
         depths = {node: depth for depth, node in enumerate((-1, *path))}
         ranks, found = [0] * len(depths), [False] * len(depths)  # of the children met so far of every accepted node
         for node, parent in enumerate(parents):
             depth = depths.get(parent)
             if depth is not None:
                 accepted = node in depths
-                self._count_child(depth, ranks[depth], node, accepted, is_open=not found[depth])
+                self._count_child(depth, ranks[depth], names[node], accepted, is_open=not found[depth])
                 ranks[depth] += 1
                 found[depth] = found[depth] or accepted
 

@@ -98,10 +98,15 @@ def _refuse_unused(config: SpeculativeConfig, proposer: type[Proposer]) -> None:
 
 
 def _with_length(config: SpeculativeConfig, n_predict: int | None) -> SpeculativeConfig:
-    """num_speculative_tokens as given, or as the draft was made for; a draft made for less must be run whole times."""
+    """num_speculative_tokens as given, or the depth of the tree, or as the draft was made for; a draft made for less
+    must be run whole times.
+    """
+    if config.num_speculative_tokens is None:
+        tree = config.token_tree
+        config = replace(config, num_speculative_tokens=tree.depth if tree is not None else n_predict)
     tokens = config.num_speculative_tokens
     if tokens is None or n_predict is None:
-        return config if tokens is not None else replace(config, num_speculative_tokens=n_predict)
+        return config
     check_count("num_speculative_tokens", tokens, 1, MAX_SPEC_LEN)
     if config.method == "mlp_speculator" and tokens > n_predict:
         raise ConfigError(

@@ -27,6 +27,7 @@ class Proposer:
         self.config = config
         self.host = host
         self.max_model_len = host.target.max_model_len
+        self.tree = config.token_tree
 
     @classmethod
     def fill_defaults(cls, config: SpeculativeConfig) -> SpeculativeConfig:

@@ -3,20 +3,27 @@
 The longest n in [prompt_lookup_min, prompt_lookup_max] for which the last n tokens occurred before wins; among its
 occurrences the earliest. vLLM finds it by a pass over the context in every step; here an index per request is extended
 by the new tokens only, so a step costs the same at any context length.
+
+With a token tree that draft is its first path, and what followed other occurrences branches off from it
+(engine/drafting/occurrences.py has their order); both are bounded in number, so the cost stays as flat.
 """
 
 from collections.abc import Sequence as Sequences
 from dataclasses import replace
 
 from engine.draft import Draft
+from engine.drafting.branches import Branch, Branches
 from engine.drafting.host import Host
+from engine.drafting.occurrences import Occurrences
 from engine.errors import ConfigError
 from engine.proposers.base import Proposer
 from engine.sequence import Sequence
 from engine.speculative_config import SpeculativeConfig, check_count
+from engine.tree.token_tree import TokenTree
 
 DEFAULT_LOOKUP = 5
 MAX_LOOKUP = 256
+MOST_OCCURRENCES = 16  # of an n-gram that a tree is filled from, beside the earliest
 
 
 class NgramIndex:
@@ -49,11 +56,13 @@ class NgramIndex:
 
 class NgramProposer(Proposer):
     model_free = True
-    knobs = ("prompt_lookup_min", "prompt_lookup_max")
+    knobs = ("prompt_lookup_min", "prompt_lookup_max", "speculative_token_tree")
 
     def __init__(self, config: SpeculativeConfig, host: Host):
         super().__init__(config, host)
+        self._window = config.prompt_lookup_min or DEFAULT_LOOKUP, config.prompt_lookup_max or DEFAULT_LOOKUP
         self._indexes: dict[str, NgramIndex] = {}
+        self._occurrences: dict[str, Occurrences] = {}
 
     @classmethod
     def fill_defaults(cls, config: SpeculativeConfig) -> SpeculativeConfig:
@@ -70,22 +79,38 @@ class NgramProposer(Proposer):
         return replace(config, prompt_lookup_min=low, prompt_lookup_max=high)
 
     def propose(self, sequences: Sequences[Sequence], limits: Sequences[int]) -> Draft:
-        return Draft.chains([self._chain(sequence, limit) for sequence, limit in zip(sequences, limits, strict=True)])
+        pairs = zip(sequences, limits, strict=True)
+        if self.tree is None:
+            return Draft.chains([self._chain(sequence, limit) for sequence, limit in pairs])
+        return Draft.trees([self._branch(self.tree, sequence, limit) for sequence, limit in pairs])
 
     def stop(self, sequence: Sequence) -> None:
         self._indexes.pop(sequence.request_id, None)
+        self._occurrences.pop(sequence.request_id, None)
 
     def reset(self) -> None:
         self._indexes.clear()
+        self._occurrences.clear()
 
     def _chain(self, sequence: Sequence, limit: int) -> list[int]:
         if limit <= 0:
             return []
         index = self._indexes.get(sequence.request_id)
         if index is None:
-            low, high = self.config.prompt_lookup_min, self.config.prompt_lookup_max
-            index = self._indexes[sequence.request_id] = NgramIndex(low or DEFAULT_LOOKUP, high or DEFAULT_LOOKUP)
+            index = self._indexes[sequence.request_id] = NgramIndex(*self._window)
         return index.continuation(sequence.tokens, limit)
+
+    def _branch(self, tree: TokenTree, sequence: Sequence, limit: int) -> Branch:
+        branches = Branches(tree)
+        if limit > 0:
+            index = self._occurrences.get(sequence.request_id)
+            if index is None:
+                index = self._occurrences[sequence.request_id] = Occurrences(*self._window)
+            for continuation in index.continuations(sequence.tokens, limit, MOST_OCCURRENCES):
+                branches.add(continuation)
+                if branches.is_full:
+                    break
+        return branches.branch()
 
 
 PROPOSER = NgramProposer

@@ -3,19 +3,26 @@
 Two trees: one per running request over prompt and output, one shared over the responses of up to max_cached_requests
 requests (first in, first out). For every length m of the matched suffix, up to m * max_spec_factor tokens are followed;
 the path with the highest expected number of accepts is drafted, so the draft's length changes from step to step.
+
+With a token tree that path is its first, and the other continuations of all matches in both trees branch off from it.
 """
 
+from collections.abc import Iterable, Iterator
 from collections.abc import Sequence as Sequences
 from dataclasses import replace
-from typing import Any
+from itertools import islice
+from typing import Any, NamedTuple
 
 from engine.draft import Draft
+from engine.drafting.branches import Branch, Branches
 from engine.drafting.host import Host
+from engine.drafting.suffix_branches import grow
 from engine.errors import ConfigError
 from engine.proposers.base import Proposer
 from engine.sequence import Sequence
 from engine.speculative_config import SpeculativeConfig, check_count
 from engine.suffix_tree import EMPTY, Path, Place, SuffixTree, Text
+from engine.tree.token_tree import TokenTree
 
 DEFAULTS = {
     "suffix_decoding_max_tree_depth": 24,
@@ -23,6 +30,13 @@ DEFAULTS = {
     "suffix_decoding_max_spec_factor": 1.0,
     "suffix_decoding_min_token_prob": 0.1,
 }
+
+
+class Match(NamedTuple):
+    """The last `length` tokens occur in a tree and end at `place`."""
+
+    length: int
+    place: Place
 
 
 class SuffixCache:
@@ -46,14 +60,21 @@ class SuffixCache:
     def draft(self, request_id: str, limit: int) -> list[int]:
         """The best path of both trees, at most `limit` tokens; of equals the request's own."""
         tree, text = self._local[request_id]
-        own = EMPTY
-        for m, node in enumerate(reversed(text.ends), start=1):
-            if m < min(len(text.tokens), self._depth):
-                own = self._better(
-                    tree.likeliest_path(Place(node, node.length), self._budget(m, limit), self._min_prob), own
-                )
-        shared = self._from_responses(text.tokens[-self._depth :], limit)
+        own = self._best(tree, self._own_matches(text), limit)
+        shared = self._best(self._shared, self._shared_matches(text), limit)
         return (shared if shared.score > own.score else own).tokens
+
+    def branch(self, request_id: str, shape: TokenTree, limit: int) -> Branch:
+        """That path first, then the likeliest tokens after every match in both trees, the longer match of equals;
+        `limit` is a depth, and so is the budget of a match. The number of nodes is the shape's.
+        """
+        branches, text = Branches(shape), self._local[request_id][1]
+        limit = min(limit, shape.depth)
+        branches.add(self.draft(request_id, limit))
+        matches = [*_distinct(self._own_matches(text)), *_distinct(self._shared_matches(text))]
+        matches.sort(key=lambda match: -match.length)
+        grow(branches, [(match.place, self._budget(match.length, limit)) for match in matches], self._min_prob)
+        return branches.branch()
 
     def close(self, request_id: str) -> None:
         self._local.pop(request_id, None)
@@ -65,13 +86,25 @@ class SuffixCache:
             for token in response:
                 self._shared.append(text, token)
 
-    def _from_responses(self, pattern: list[int], limit: int) -> Path:
-        best = EMPTY
+    def _own_matches(self, text: Text) -> Iterator[Match]:
+        """Of the last 1, 2, ... tokens in the request's own tree."""
+        most = min(len(text.tokens), self._depth) - 1
+        for m, node in enumerate(islice(reversed(text.ends), most), start=1):
+            yield Match(m, Place(node, node.length))
+
+    def _shared_matches(self, text: Text) -> Iterator[Match]:
+        """The same in the tree of responses, as far as there are any."""
+        pattern = text.tokens[-self._depth :]
         for m in range(1, len(pattern)):
             place = self._shared.find(pattern[-m:])
             if place is None:
-                break
-            best = self._better(self._shared.likeliest_path(place, self._budget(m, limit), self._min_prob), best)
+                return
+            yield Match(m, place)
+
+    def _best(self, tree: SuffixTree, matches: Iterable[Match], limit: int) -> Path:
+        best = EMPTY
+        for m, place in matches:
+            best = self._better(tree.likeliest_path(place, self._budget(m, limit), self._min_prob), best)
         return best
 
     def _budget(self, m: int, limit: int) -> int:
@@ -105,7 +138,7 @@ class SuffixCache:
 class SuffixProposer(Proposer):
     model_free = True
     remembers_requests = True
-    knobs = tuple(DEFAULTS)
+    knobs = (*DEFAULTS, "speculative_token_tree")
 
     def __init__(self, config: SpeculativeConfig, host: Host):
         super().__init__(config, host)
@@ -128,7 +161,9 @@ class SuffixProposer(Proposer):
         for sequence in sequences:
             self._cache.observe(sequence.request_id, sequence.tokens, sequence.num_prompt_tokens)
         pairs = zip(sequences, limits, strict=True)
-        return Draft.chains([self._cache.draft(seq.request_id, limit) if limit > 0 else [] for seq, limit in pairs])
+        if self.tree is None:
+            return Draft.chains([self._cache.draft(seq.request_id, limit) if limit > 0 else [] for seq, limit in pairs])
+        return Draft.trees([self._cache.branch(seq.request_id, self.tree, limit) for seq, limit in pairs])
 
     def stop(self, sequence: Sequence) -> None:
         self._cache.observe(sequence.request_id, sequence.tokens, sequence.num_prompt_tokens)
@@ -145,6 +180,17 @@ class SuffixProposer(Proposer):
         for response in responses:
             self._cache.remember(f"remembered-{self._remembered}", response)
             self._remembered += 1
+
+
+def _distinct(matches: Iterable[Match]) -> Iterator[Match]:
+    """Of matches with the same occurrences, which counts tell, the longest alone."""
+    longest: Match | None = None
+    for match in matches:
+        if longest is not None and longest.place.node.count != match.place.node.count:
+            yield longest
+        longest = match
+    if longest is not None:
+        yield longest
 
 
 def _check_real(name: str, value: object, high: float) -> None:

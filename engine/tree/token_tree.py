@@ -87,6 +87,11 @@ class TokenTree:
         return flat.num_children(self.parents)
 
     @cached_property
+    def first_child(self) -> list[int]:
+        """[1 + N] of the root, then of every node: its child of rank 0; the others follow. Of no use for a leaf."""
+        return [0, *itertools.accumulate(self.num_children)][:-1]
+
+    @cached_property
     def ancestors(self) -> list[int]:
         """[N] 64-bit masks, as `flat.ancestors` has them."""
         return flat.ancestors(self.parents)

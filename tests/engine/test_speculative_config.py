@@ -211,3 +211,21 @@ def test_the_hash_tells_whether_the_target_is_tapped_inside():
     hashes = {method: SpeculativeConfig(method=method).compute_hash() for method in ("none", "eagle", "eagle3")}
     assert hashes["none"] == hashes["eagle"] != hashes["eagle3"]
     assert not SpeculativeConfig(method="medusa").use_eagle()
+
+
+TREE = "[(0,), (1,), (0, 0), (0, 0, 0)]"
+
+
+@pytest.mark.parametrize("method", ["ngram", "suffix"])
+def test_a_tree_says_how_deep_drafts_are(method):
+    """Where num_speculative_tokens is not given; the literal stays as it was written."""
+    config = resolve({"method": method, "speculative_token_tree": TREE})
+    assert (config.num_speculative_tokens, config.speculative_token_tree) == (3, TREE)
+    assert resolve(config.given) == config
+    assert (
+        resolve({"method": method, "speculative_token_tree": TREE, "num_speculative_tokens": 5}).token_tree.depth == 3
+    )
+    with pytest.raises(ConfigError, match=r"speculative_token_tree is deeper at \(0, 0, 0\): at most num_spec.*=2"):
+        resolve({"method": method, "speculative_token_tree": TREE, "num_speculative_tokens": 2})
+    with pytest.raises(ConfigError, match=r"speculative_token_tree has \(0, 0\) without its parent"):
+        resolve({"method": method, "speculative_token_tree": "[(0, 0)]"})

@@ -9,6 +9,7 @@ from engine.errors import ConfigError, EngineError
 from engine.tree import flat
 from engine.tree.masks import ancestor_masks, visible
 from engine.tree.token_tree import TokenTree
+from tests.engine.tree.shapes import MEDUSA_63, STATIC_SHAPES
 
 SMALL = TokenTree.parse("[(0,), (1,), (0, 0), (0, 1), (1, 0), (0, 1, 0)]", 3)
 
@@ -99,3 +100,18 @@ def test_what_is_no_tree_is_refused(parents, message):
 
 def test_a_tree_is_drawn_as_text():
     assert SMALL.draw() == "root\n├─ 0\n│  ├─ 0\n│  └─ 1\n│     └─ 0\n└─ 1\n   └─ 0"
+
+
+def test_a_published_tree_of_63_nodes():
+    tree = TokenTree.parse(MEDUSA_63, 4)
+    assert [len(level) for level in tree.levels] == [10, 28, 23, 2]
+    assert tree.depth == 4
+
+
+@pytest.mark.parametrize("text", [*STATIC_SHAPES.values(), "[(0,)]"])
+def test_the_first_child_of_every_node(text):
+    tree = TokenTree.parse(text, 8)
+    for node in range(-1, len(tree)):
+        path = tree.nodes[node] if node >= 0 else ()
+        if tree.num_children[1 + node]:
+            assert tree.nodes[tree.first_child[1 + node]] == (*path, 0)
