@@ -34,7 +34,8 @@ class IntervalLogger:
 
 def line(found: SpecDecodingStats, seconds: float) -> str:
     """What was drafted and accepted in `seconds`; at least one draft."""
-    rates = ", ".join("-" if rate is None else f"{rate:.3f}" for rate in found.acceptance_per_position)
+    deepest = max(i for i, drafts in enumerate(found.num_draft_tokens_per_pos, 1) if drafts)
+    rates = ", ".join(f"{rate or 0.0:.3f}" for rate in found.acceptance_per_position[:deepest])
     return (
         f"SpecDecoding metrics: Mean acceptance length: {found.mean_acceptance_length:.2f}, "
         f"Accepted throughput: {found.num_accepted_tokens / seconds:.2f} tokens/s, "

@@ -38,6 +38,16 @@ def test_a_line_is_of_its_interval(counting, caplog):
     ]
 
 
+def test_positions_end_where_the_interval_s_deepest_draft_did(counting, caplog):
+    totals, stats = counting
+    stats.observe_draft(9, 9)
+    log = IntervalLogger(1.0, totals.spec, now=0.0)
+    stats.observe_draft(3, 1)
+    with caplog.at_level(logging.INFO, "engine"):
+        log.tick(1.0, 1, 0, "target")
+    assert "Per-position acceptance rate: 1.000, 0.000, 0.000, Avg" in caplog.messages[0]
+
+
 def test_nothing_is_said_of_an_interval_without_drafts(counting, caplog):
     totals, stats = counting
     log = IntervalLogger(1.0, totals.spec, now=0.0)
