@@ -40,7 +40,7 @@ class Tally:
             ttft=request.ttft,
             e2e=request.e2e,
             tpot=request.tpot,
-            queue=None,
+            queue=request.queue,
             gaps=request.gaps,
             preemptions=request.preemptions,
         )

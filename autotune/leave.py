@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from autotune import arms
-from autotune.arms import speculative_config
 from autotune.context import Context
 from autotune.dialect import refusal
 from autotune.measurement import measurement_of, named
@@ -17,7 +16,6 @@ from autotune.result import Result
 from autotune.settings import Settings
 from autotune.tracking.tracker import Tracker
 from engine.metrics.totals import Drafting
-from engine.speculative_config import SpeculativeConfig
 
 
 def tracker_for(context: Context, key: str) -> Tracker:
@@ -63,9 +61,9 @@ def leave(context: Context, result: Result, tracker: Tracker) -> None:
 
 def drafting(settings: Settings, result: Result) -> Drafting:
     """What all drafting arms of the run have in common; a law that was searched over is nobody's."""
-    config = SpeculativeConfig.from_any(speculative_config(settings, {}))
+    config = arms.speculative_config(settings, {}) or {}
     searched = "rejection_sample_method" in result.parameters
-    return Drafting(config.method or "none", "searched" if searched else config.output_law)
+    return Drafting(config.get("method", "none"), "searched" if searched else arms.output_law(settings, {}))
 
 
 def tracked(result: Result) -> dict[str, Any]:

@@ -92,7 +92,6 @@ def run_arm(
 def sample(output: Any, began: float | None) -> RequestSample:
     """`began` is when the window did, None in a closed loop, where an arrival says nothing."""
     metrics = output.metrics
-    first = metrics.first_scheduled_time
     return RequestSample(
         request_id=output.request_id,
         prompt_tokens=len(output.prompt_token_ids),
@@ -108,7 +107,7 @@ def sample(output: Any, began: float | None) -> RequestSample:
         finish_reason=output.finish_reason,
         preemptions=metrics.num_preemptions,
         arrival=None if began is None else metrics.arrival_time - began,
-        queue=None if first is None else first - metrics.arrival_time,
+        queue=metrics.queue_time,
     )
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from test_conf import settings_for
 
 from autotune.final_counters import FinalCounters
+from autotune.leave import drafting
 from autotune.samples import ArmRun, Counters, RequestSample, UnitResult
 from engine.metrics.totals import Drafting
 
@@ -45,8 +48,10 @@ def test_a_study_leaves_the_counters_of_every_arm(commands) -> None:
         assert found["vllm:generation_tokens_total", arm] == sum(request["tokens"] for request in requests)
         assert found["vllm:request_success_total", arm, "length"] == len(requests)
         assert found["vllm:e2e_request_latency_seconds_count", arm] == len(requests)
-        ttft = sum(request["ttft"] for request in requests)
-        assert found["vllm:time_to_first_token_seconds_sum", arm] == pytest.approx(ttft)
+        for name, key in (("time_to_first_token", "ttft"), ("request_queue_time", "queue")):
+            times = [request[key] for request in requests if request[key] is not None]
+            assert found[f"vllm:{name}_seconds_sum", arm] == pytest.approx(sum(times))
+            assert found[f"vllm:{name}_seconds_count", arm] == len(times) > 0
     assert found["spectune:spec_decode_config_info", "winner", "ngram", "target"] == 1
     assert found["spectune:spec_decode_config_info", "baseline", "none", "target"] == 1
     assert found["vllm:spec_decode_num_drafts_total", "winner"] == done.line["metrics"]["num_drafts"] > 0
@@ -60,6 +65,16 @@ def test_requests_say_how_many_of_each_draft_were_accepted(commands) -> None:
         counts = request["acceptance_histogram"]
         assert sum(counts) == request["drafts"] > 0
         assert sum(accepted * count for accepted, count in enumerate(counts)) == request["accepted_tokens"]
+
+
+def test_the_law_of_the_output_is_named() -> None:
+    words = ("method.rejection_sample_method=synthetic", "method.synthetic_acceptance_length=2")
+    plain = SimpleNamespace(parameters={"num_speculative_tokens": 3})
+    searched = SimpleNamespace(parameters={"rejection_sample_method": "standard"})
+    assert drafting(settings_for(*words), plain) == ("ngram", "synthetic")
+    assert drafting(settings_for(), plain) == ("ngram", "target")
+    assert drafting(settings_for(), searched) == ("ngram", "searched")
+    assert drafting(settings_for("method=none"), plain) == ("none", "target")
 
 
 def test_drafts_of_different_depth_are_counted_where_they_had_a_token() -> None:
