@@ -33,15 +33,6 @@ class Unlimited:
     max_model_len: int = NO_LIMIT
 
 
-@dataclass(slots=True)
-class Replayed:
-    """What drafting came to over one response."""
-
-    num_drafts: int = 0
-    num_draft_tokens: int = 0
-    num_accepted_tokens: int = 0
-
-
 class Replay:
     """The part of an engine that needs no model. `rows[q]` counts the steps whose target pass had q rows."""
 
@@ -73,16 +64,16 @@ class Replay:
         self._proposers.reset(self._proposer)
         self._reset_counters()
 
-    def serve(self, request_id: str, prompt: Sequences[int], response: Sequences[int]) -> Replayed:
-        """Replay one request; the counters of the engine go on."""
-        sequence, counted = _sequence(request_id, [*prompt, *response[:1]], len(prompt)), Replayed()
+    def serve(self, request_id: str, prompt: Sequences[int], response: Sequences[int]) -> RequestMetrics:
+        """Replay one request, which has counts and no times; the counters of the engine go on."""
+        sequence = _sequence(request_id, [*prompt, *response[:1]], len(prompt))
         self.timing.count_output(len(response[:1]), decoding=False)
         most, done = self.speculative_config.num_speculative_tokens or 0, 1
         while done < len(response):
             draft = self._proposer.propose([sequence], [most])
             path = _descend(draft, response, done)
             if draft.tokens:
-                self._count(draft, path, counted)
+                self._count(draft, path, sequence.metrics)
             emitted = response[done : done + len(path) + 1]
             sequence.tokens += emitted
             self.timing.num_steps += 1
@@ -90,16 +81,14 @@ class Replay:
             self.rows[1 + len(draft.tokens)] += 1
             done += len(emitted)
         self._proposer.stop(sequence)
-        return counted
+        return sequence.metrics
 
-    def _count(self, draft: Draft, path: Sequences[int], counted: Replayed) -> None:
+    def _count(self, draft: Draft, path: Sequences[int], metrics: RequestMetrics) -> None:
         shape = draft.shapes[0]
         self.stats.observe_draft(len(draft.tokens), len(path), shape.depth)
         if self.speculative_config.speculative_token_tree is not None:
             self.stats.observe_tree(shape.parents, path, draft.nodes)
-        counted.num_drafts += 1
-        counted.num_draft_tokens += len(draft.tokens)
-        counted.num_accepted_tokens += len(path)
+        metrics.count_draft(len(draft.tokens), len(path), shape.depth)
 
     def _reset_counters(self) -> None:
         self.stats = SpecDecodingStats(self.speculative_config.num_speculative_tokens or 0)

@@ -126,6 +126,7 @@ def _sample(pair: Pair, counted: Any) -> RequestSample:
         drafts=counted.num_drafts,
         draft_tokens=counted.num_draft_tokens,
         accepted_tokens=counted.num_accepted_tokens,
+        acceptance_histogram=tuple(counted.acceptance_histogram),
     )
 
 

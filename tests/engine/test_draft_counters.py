@@ -17,6 +17,10 @@ FORMS = {
     "the online controller": {**NGRAM, "adaptive": True, "adaptive_window": 2},
     "other lengths by request": NGRAM,
     "a static tree": {**EAGLE, "speculative_token_tree": "[(0,), (1,), (2,), (0, 0), (0, 1), (1, 0), (0, 0, 0)]"},
+    "a static tree, as full as lookup can": {
+        **NGRAM,
+        "speculative_token_tree": "[(0,), (1,), (0, 0), (1, 0), (0, 0, 0)]",
+    },
     "dynamic trees": {**EAGLE, "dynamic_tree_topk": 3, "dynamic_tree_num_draft_tokens": 8},
 }
 PROMPTS = [[1, *([5, 6, 7, 8] * 5)], [1, 9, 9, 9], [1, *range(30, 41), 30, 31, 32], [1, 70, 71]]

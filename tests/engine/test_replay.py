@@ -138,3 +138,17 @@ def test_thousands_of_tokens_a_second(shared):
         began = time.process_time()
         tokens = replayed(config, pairs).timing.num_output_tokens
         assert tokens / (time.process_time() - began) > floor, config["method"]
+
+
+def test_a_response_says_what_its_drafts_came_to():
+    replay = Replay()
+    replay.configure_speculation(NGRAM)
+    looping, fresh = [5, 6, 7] * 6, list(range(20, 32))
+    found = [replay.serve(str(i), [1, 5, 6, 7], response) for i, response in enumerate((looping, fresh))]
+    drafts = [sum(metrics.acceptance_histogram) for metrics in found]
+    assert drafts == [metrics.num_drafts for metrics in found]
+    assert drafts[0] > 0
+    assert sum(drafts) == replay.stats.num_drafts
+    accepted = [sum(j * count for j, count in enumerate(metrics.acceptance_histogram)) for metrics in found]
+    assert accepted[0] > sum(accepted[1:]) == 0
+    assert sum(accepted) == replay.stats.num_accepted_tokens
