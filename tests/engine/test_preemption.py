@@ -157,15 +157,17 @@ def test_drafts_are_cut_before_anyone_is_sent_back(random_model):
     assert engine.num_drafts_cut > 0
 
 
-def test_the_drafts_of_a_step_never_exceed_the_cache(random_model, requests):
-    engine, seen = load(random_model, NGRAM, kv_cache_tokens=BUDGET), []
-    propose = engine._proposer.propose
+@pytest.mark.parametrize("name", ["ngram", "medusa of a tree", "eagle3 of a dynamic tree"])
+def test_the_drafts_of_a_step_never_exceed_the_cache(random_model, requests, name, tmp_path):
+    """Every node takes a position, whatever depth it has."""
+    engine = load(random_model, settings_of_case(name, random_model, tmp_path), kv_cache_tokens=BUDGET)
+    propose, seen = engine._proposer.propose, []
 
     def watched(sequences, limits):
-        drafting = {id(sequence): limit for sequence, limit in zip(sequences, limits, strict=True)}
-        rows = [blocks(len(each) + drafting.get(id(each), 0)) for each in engine._scheduler.running]
-        seen.append(sum(rows))
-        return propose(sequences, limits)
+        draft = propose(sequences, limits)
+        nodes = {id(sequence): count for sequence, count in zip(sequences, draft.counts, strict=True)}
+        seen.append(sum(blocks(len(each) + nodes.get(id(each), 0)) for each in engine._scheduler.running))
+        return draft
 
     engine._proposer.propose = watched
     engine.generate(*requests)

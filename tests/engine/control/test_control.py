@@ -4,6 +4,7 @@ import pytest
 
 from autotune.worker.prompts import prepare
 from engine import ConfigError, Engine, SamplingParams
+from engine.requests import new_sequence
 from tests.engine.drafts import METHODS, settings_for, settings_of
 from workloads import Request
 
@@ -103,3 +104,12 @@ def test_a_workload_s_request_can_say_it(engine):
     engine.configure_speculation(NGRAM)
     metrics = engine.generate([prompt.token_ids], prompt.params)[0].metrics
     assert 0 < metrics.num_draft_tokens == metrics.num_drafts
+
+
+def test_the_batch_size_counts_those_that_read_their_prompt(engine):
+    """Two decode while a third is still in a long prompt: the batch is three, as for vLLM."""
+    schedule = {"num_speculative_tokens_per_batch_size": [[1, 2, 4], [3, 8, 0]]}
+    engine.configure_speculation(NGRAM | schedule)
+    control, some = engine.control, [new_sequence(str(i), LOOP, wish(), 256, 0, i, 0.0) for i in range(2)]
+    assert control.limits(some, num_running=2, kv_usage=0.0) == [4, 4]
+    assert control.limits(some, num_running=3, kv_usage=0.0) == [0, 0]
