@@ -1,13 +1,17 @@
 """What `rejection_sample_method` does to a served batch: the law of the output, the counters, and what is refused."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 
 from engine import Engine, SamplingParams
+from engine.draft import Draft
+from engine.drafting.sampling import noise_keys
 from engine.errors import ConfigError
 from engine.proposers import resolve
 from engine.speculative_config import SpeculativeConfig
-from engine.verification import synthetic_rates
+from engine.verification import coins, synthetic_rates
 from tests.engine.conftest import save_model
 
 TREE = {"speculative_token_tree": "[(0,), (1,), (2,), (0, 0), (0, 1), (1, 0)]"}
@@ -151,3 +155,13 @@ def test_what_would_bias_the_output_is_refused(more, message):
 
     with pytest.raises(ConfigError, match=message):
         complete_verification(SpeculativeConfig(**(EAGLE | more)))
+
+
+def test_a_step_draws_anew_for_positions_that_the_one_before_drew_for():
+    """Block verification keeps a draft for the sake of later ones, so what it threw away must not come again."""
+    owners = [SimpleNamespace(seed=4, tokens=[0] * length) for length in (5, 6)]
+    keys = [noise_keys("probabilistic", [owners[0]], 1), noise_keys("probabilistic", [owners[1]], 0)]
+    assert keys[0] != keys[1]
+    assert noise_keys("coupled", [owners[0]], 1) == noise_keys("coupled", [owners[1]], 0)
+    chain = Draft.chains([[1, 1]])
+    assert coins(owners[:1], chain)[1] != coins(owners[1:], chain)[0]
