@@ -37,7 +37,7 @@ SPACES: dict[str, dict[str, list[Any]]] = {
     },
 }
 WORKLOAD = "workload=summarization"
-SIZES = ("workload.num_prompts=12", "workload.num_confirm_prompts=16", "workload.max_tokens=64")
+SIZES = ("workload.num_prompts=8", "workload.num_confirm_prompts=10", "workload.max_tokens=48")
 
 
 def configurations(method: str) -> list[dict[str, Any]]:
