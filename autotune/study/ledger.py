@@ -7,18 +7,16 @@ the trial stays open with its point, and the next process measures that point un
 from __future__ import annotations
 
 import math
-import random
 import uuid
-import warnings
 from typing import Any
 
 import optuna
 from optuna.trial import TrialState
 
-from autotune.dimension import Dimension
 from autotune.settings import StudySettings
 from autotune.space import Space
 from autotune.status import Cause, Status
+from autotune.study.drawing import draw, sampler, start_points
 from autotune.trial import Trial, trial_from_json
 
 RECORD, COMPLETED, KEY = "record", "completed", "key"
@@ -57,8 +55,8 @@ class Ledger:
         for frozen in trials:
             if frozen.state is TrialState.RUNNING and RECORD in frozen.user_attrs:
                 self._tell(optuna.Trial(self._study, frozen._trial_id), trial_from_json(frozen.user_attrs[RECORD]))
-        if self._space.dimensions:
-            self._enqueue_start()
+        for point in start_points(self._space, self._settings):
+            self._study.enqueue_trial(point, skip_if_exists=True)  # what an earlier process put there stays
 
     def finished(self) -> list[Trial]:
         """The records of all told trials, by number."""
@@ -69,9 +67,10 @@ class Ledger:
     def ask(self) -> tuple[int, dict[str, Any]]:
         """The number and the parameters of the next trial: first one that was left open, then a new suggestion."""
         left = [t for t in self._study.get_trials(deepcopy=False) if t.state is TrialState.RUNNING]
-        self._study.sampler = self._sampler(left[0].number if left else len(self._study.get_trials(deepcopy=False)))
+        number = left[0].number if left else len(self._study.get_trials(deepcopy=False))
+        self._study.sampler = sampler(self._settings, number)
         trial = optuna.Trial(self._study, left[0]._trial_id) if left else self._study.ask()
-        drawn = {dimension.coordinate: suggest(trial, dimension) for dimension in self._space.dimensions}
+        drawn = draw(trial, self._space)
         self._open[trial.number] = trial
         return trial.number, self._space.parameters(drawn)
 
@@ -89,42 +88,3 @@ class Ledger:
         if state is TrialState.PRUNED and record.speedup and record.status is Status.PRUNED:
             trial.report(math.log(record.speedup), step=record.units)
         self._study.tell(trial, value, state=state)
-
-    def _enqueue_start(self) -> None:
-        """The configured values first. Where the trials can try every point, all of them follow, in a seeded order.
-
-        Points that an earlier process put there stay where they are.
-        """
-        points = [self._space.default_coordinates()]
-        if self._space.size is not None and self._space.size <= self._settings.n_trials:
-            rest = [point for point in self._space.grid() if point != points[0]]
-            random.Random(self._settings.seed).shuffle(rest)
-            points += rest
-        for point in points:
-            self._study.enqueue_trial(point, skip_if_exists=True)
-
-    def _sampler(self, number: int) -> optuna.samplers.BaseSampler:
-        """A fresh sampler for each trial, seeded by its number: a resumed study goes on as the first would have."""
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            return optuna.samplers.TPESampler(
-                seed=self._settings.seed * 100_003 + number,
-                n_startup_trials=self._settings.startup_trials,
-                multivariate=True,
-                group=True,
-                constant_liar=False,
-            )
-
-
-def suggest(trial: optuna.Trial, dimension: Dimension) -> Any:
-    """Draw one coordinate."""
-    if dimension.kind == "categorical":
-        return trial.suggest_categorical(dimension.coordinate, list(dimension.choices))
-    if dimension.kind == "int":
-        step = int(dimension.step or 1)
-        return trial.suggest_int(
-            dimension.coordinate, int(dimension.low), int(dimension.high), step=step, log=dimension.log
-        )
-    return trial.suggest_float(
-        dimension.coordinate, dimension.low, dimension.high, step=dimension.step, log=dimension.log
-    )
