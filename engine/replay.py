@@ -11,7 +11,8 @@ from collections.abc import Sequence as Sequences
 from dataclasses import dataclass
 from typing import Any, cast
 
-from engine.draft import Draft
+from engine.control import Control
+from engine.draft import Draft, Verification
 from engine.drafting.host import Host
 from engine.drafting.kept import Proposers
 from engine.errors import ConfigError
@@ -68,10 +69,12 @@ class Replay:
         """Replay one request, which has counts and no times; the counters of the engine go on."""
         sequence = _sequence(request_id, [*prompt, *response[:1]], len(prompt))
         self.timing.count_output(len(response[:1]), decoding=False)
-        most, done = self.speculative_config.num_speculative_tokens or 0, 1
+        done = 1
         while done < len(response):
-            draft = self._proposer.propose([sequence], [most])
+            limits = self.control.limits([sequence], num_running=1, kv_usage=0.0)
+            draft = self._proposer.propose([sequence], limits) if any(limits) else Draft.empty(1)
             path = _descend(draft, response, done)
+            self.control.observe([sequence], draft, Verification([len(path)], []))
             if draft.tokens:
                 self._count(draft, path, sequence.metrics)
             emitted = response[done : done + len(path) + 1]
@@ -81,6 +84,7 @@ class Replay:
             self.rows[1 + len(draft.tokens)] += 1
             done += len(emitted)
         self._proposer.stop(sequence)
+        self.control.stop(sequence)
         return sequence.metrics
 
     def _count(self, draft: Draft, path: Sequences[int], metrics: RequestMetrics) -> None:
@@ -91,6 +95,7 @@ class Replay:
         metrics.count_draft(len(draft.tokens), len(path), shape.depth)
 
     def _reset_counters(self) -> None:
+        self.control = Control(self.speculative_config, max_num_seqs=1)
         self.stats = SpecDecodingStats(self.speculative_config.num_speculative_tokens or 0)
         self.timing = StepTimings()
         self.rows: Counter[int] = Counter()

@@ -50,9 +50,6 @@ class TrainedProposer(Proposer):
             return draft_chains(stepper, sequences, limits, self.sample_method)
         return draft_trees(stepper, sequences, limits, self.tree, self.sample_method)
 
-    def num_rows(self, limit: int) -> int:
-        return limit if self.tree is None else len(self.tree.within(limit))
-
     def stepper(self, sequences: Sequences[Sequence]) -> Stepper:
         """The network, ready to give the logits of the first drafted token of these sequences."""
         raise NotImplementedError

@@ -47,7 +47,7 @@ class Proposer:
 
     def num_rows(self, limit: int) -> int:
         """Cache positions that a draft of this limit takes: its nodes."""
-        return limit
+        return limit if self.tree is None else len(self.tree.within(limit))
 
     def release(self, slot: int) -> None:
         """A slot was given back: its sequence ended, or was preempted and will be observed anew from its first token.

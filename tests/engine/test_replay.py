@@ -152,3 +152,14 @@ def test_a_response_says_what_its_drafts_came_to():
     accepted = [sum(j * count for j, count in enumerate(metrics.acceptance_histogram)) for metrics in found]
     assert accepted[0] > sum(accepted[1:]) == 0
     assert sum(accepted) == replay.stats.num_accepted_tokens
+
+
+def test_the_schedule_and_the_controller_bound_what_is_drafted(greedy):
+    """A replay serves one request at a time: the schedule's first range holds, and each request has its own pace."""
+    fixed = replayed(NGRAM, greedy[2]).stats
+    bounded = replayed(NGRAM | {"num_speculative_tokens_per_batch_size": [[1, 1, 2], [2, 8, 4]]}, greedy[2]).stats
+    assert bounded.num_draft_tokens_per_pos[1] > 0 == bounded.num_draft_tokens_per_pos[2]
+    adaptive = replayed(NGRAM | {"adaptive": True, "adaptive_window": 2}, greedy[2])
+    assert adaptive.control.stats.num_shortened > 0
+    assert adaptive.stats.num_draft_tokens < fixed.num_draft_tokens
+    assert adaptive.control.num_requests == 0

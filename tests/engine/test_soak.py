@@ -176,7 +176,7 @@ def test_python_s_own_memory_is_flat(model):
     tracemalloc.start()
     try:
         for part in range(4):
-            for _ in soak(engine, [ask(rng, f"{part}-{i}") for i in range(NUM_REQUESTS // 13)], rng):
+            for _ in soak(engine, [ask(rng, f"{part}-{i}") for i in range(NUM_REQUESTS // 20)], rng):
                 pass
             gc.collect()
             alive.append(tracemalloc.get_traced_memory()[0])
