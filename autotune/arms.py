@@ -7,16 +7,19 @@ from typing import Any
 
 from autotune.samples import BASELINE, CANDIDATE, Arm
 from autotune.settings import Settings
+from autotune.trees import with_depth
 
 
 def speculative_config(settings: Settings, parameters: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The method's fields with the searched values in place, nulls left out; None where the method makes no drafts."""
+    """The method's fields with the searched values in place, nulls left out; None where the method makes no drafts.
+
+    A token tree says num_speculative_tokens where nothing else does, so that an exported config is complete.
+    """
     if settings.method.speculative_config is None:
         return None
     searched = {path.removeprefix("method."): value for path, value in parameters.items() if path.startswith("method.")}
-    return {
-        key: value for key, value in {**settings.method.speculative_config, **searched}.items() if value is not None
-    }
+    given = {**settings.method.speculative_config, **searched}
+    return with_depth({key: value for key, value in given.items() if value is not None})
 
 
 def output_law(settings: Settings, parameters: Mapping[str, Any]) -> str:

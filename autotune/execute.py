@@ -14,6 +14,7 @@ from autotune.context import Context
 from autotune.dialect import refusal
 from autotune.errors import UsageError
 from autotune.folder import RunFolder
+from autotune.overrides import override
 from autotune.result import Result
 from autotune.settings import Settings
 from autotune.sweep import Sweep
@@ -58,7 +59,7 @@ def _short(path: Path) -> Path:
 def _next_steps(result: Result, folder: RunFolder) -> list[str]:
     steps = [f"Report:  {folder.path / 'report.html'}"]
     if not result.said.is_timed:
-        words = " ".join(f"method.{name}={value}" for name, value in result.parameters.items())
+        words = " ".join(override(f"method.{name}", value) for name, value in result.parameters.items())
         return [*steps, f"Measure: python -m autotune.bench model=YOUR_MODEL method={result.method} {words}"]
     if why := refusal(result.output_law):
         return [*steps, f"Deploy:  {why}"]

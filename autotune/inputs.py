@@ -20,7 +20,8 @@ from autotune.models import model_folder
 from autotune.prompts import requests_by_split
 from autotune.replay import check_replay, recording_of
 from autotune.settings import Settings
-from autotune.space import Space, space_of
+from autotune.space import Space, fix, space_of
+from autotune.trees import FIELD, tree_of
 from autotune.worker.client import Worker
 from autotune.worker.protocol import Opening, Recording, Refused, WorkerProblem
 from workloads import Request
@@ -51,6 +52,7 @@ def check(settings: Settings, *, searching: bool) -> Inputs:
     _check_fields(settings)
     space = space_of(settings) if searching else Space((), {})
     space.default_coordinates()
+    _check_depth(settings, space)
     splits = ("search", "confirm") if searching else ("confirm",)
     drafts = draft_folders(arms.speculative_config(settings, {}), space.choices("method.model"), settings.model.name)
     model = recording_of(settings.model) if settings.replays else model_folder(settings.model.path or "")
@@ -105,6 +107,16 @@ def open_worker(worker: Worker, settings: Settings, inputs: Inputs, display: Dis
     for note in notes:
         display.say(f"note: {note}")
     return {**environment(opened.environment), "notes": notes}
+
+
+def _check_depth(settings: Settings, space: Space) -> None:
+    tree = tree_of(settings.method.speculative_config, {})
+    searched = {dimension.path for dimension in space.dimensions}
+    if tree is not None and "method.num_speculative_tokens" in searched and f"method.{FIELD}" not in searched:
+        raise UsageError(
+            f"method.num_speculative_tokens is searched, but method.{FIELD} says that drafts are {max(tree.depths)} "
+            f"deep; keep it fixed with {fix('method.num_speculative_tokens')}"
+        )
 
 
 def _check_fields(settings: Settings) -> None:

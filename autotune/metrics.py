@@ -18,6 +18,7 @@ from engine.step_stats import BatchSteps
 
 QUANTILES = (50, 90, 95, 99)
 BATCHES = "steps_by_batch"
+ACCEPTED_NODES, NODE_SHARES = "acceptance_per_node", "share_of_drafts_per_node"
 
 
 @dataclass(frozen=True)
@@ -147,6 +148,18 @@ def per_position(runs: Sequence[ArmRun]) -> list[float | None]:
     return [ratio(a, d) for a, d in zip(counts.accepted_per_pos, counts.drafted_per_pos, strict=True)]
 
 
+def per_node(runs: Sequence[ArmRun]) -> list[float | None]:
+    """Of a static tree: accepted at the node / drafts that had it and reached its parent."""
+    counts = counters_of(runs)
+    return [ratio(a, t) for a, t in zip(counts.accepted_nodes, counts.tried_nodes, strict=True)]
+
+
+def node_shares(runs: Sequence[ArmRun]) -> list[float | None]:
+    """Of a static tree: accepted at the node / all drafts."""
+    counts = counters_of(runs)
+    return [ratio(accepted, counts.drafts) for accepted in counts.accepted_nodes]
+
+
 def time_split(runs: Sequence[ArmRun]) -> dict[str, float | None]:
     counts = counters_of(runs)
     parts = {"draft": counts.draft_s, "target": counts.target_s, "verify": counts.verify_s, "other": counts.other_s}
@@ -218,6 +231,8 @@ OBJECTIVES = {
 
 
 def summary(runs: Sequence[ArmRun]) -> dict[str, Any]:
-    """All metrics of one arm by name, and the steps by batch size where more than one request could run."""
-    batches = steps_by_batch(runs)
-    return {metric.name: metric.compute(runs) for metric in METRICS} | ({BATCHES: batches} if batches else {})
+    """All metrics of one arm by name, the acceptance of every node where trees were drafted, and the steps by batch
+    size where more than one request could run.
+    """
+    further = {ACCEPTED_NODES: per_node(runs), NODE_SHARES: node_shares(runs), BATCHES: steps_by_batch(runs)}
+    return {metric.name: metric.compute(runs) for metric in METRICS} | {k: v for k, v in further.items() if v}

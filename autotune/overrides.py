@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 
 CONF = Path(__file__).resolve().parent.parent / "conf"
@@ -39,6 +40,12 @@ def _known(choice: str) -> str:
     node = {"name": Path(choice).name, "path": choice, "drafts": {}}
     ConfigStore.instance().store(group="model", name=name, node=node, provider="command line")
     return name
+
+
+def override(key: str, value: object) -> str:
+    """A word that sets a key, quoted for Hydra and for the shell where either needs it."""
+    plain = not isinstance(value, str) or re.fullmatch(r"[\w./:-]+", value)
+    return f"{key}={value}" if plain else shlex.quote(f'{key}="{value}"')
 
 
 def is_path(choice: str) -> bool:

@@ -55,7 +55,7 @@ class RequestSample:
 @dataclass(frozen=True)
 class Counters:
     """The engine's own counts over one run; `accepted_per_pos[i]` of `drafted_per_pos[i]` drafts that had a token
-    there.
+    there. Of a static tree, `accepted_nodes[i]` of `tried_nodes[i]` drafts that reached node i's parent and had it.
     """
 
     drafts: int = 0
@@ -70,6 +70,8 @@ class Counters:
     target_s: float = 0.0
     verify_s: float = 0.0
     other_s: float = 0.0
+    accepted_nodes: tuple[int, ...] = ()
+    tried_nodes: tuple[int, ...] = ()
 
     def __add__(self, more: Counters) -> Counters:
         return Counters(*(_add(getattr(self, f.name), getattr(more, f.name)) for f in fields(self)))

@@ -41,7 +41,7 @@ class StepCosts:
         if rows > 2 * self.points[-1][0]:
             raise UsageError(
                 f"the step costs end at {self.points[-1][0]} rows, a step of {rows} is too far beyond; measure them "
-                "with autotune.bench and a larger method.num_speculative_tokens"
+                "with autotune.bench and a larger method.num_speculative_tokens or token tree"
             )
         return _between(self.points[0], self.points[-1], rows)
 

@@ -56,6 +56,12 @@ class Replay:
         """Whether the method drafts for one request from what earlier ones were answered."""
         return self._proposer.remembers_requests
 
+    @property
+    def most_drafted(self) -> int:
+        """Tokens in the largest draft there can be."""
+        tree = self.speculative_config.token_tree
+        return (self.speculative_config.num_speculative_tokens or 0) if tree is None else len(tree)
+
     def remember(self, responses: Sequences[Sequences[int]]) -> None:
         """Let the method draft from `responses` as if they had just been served, in this order."""
         self._proposer.remember(responses)

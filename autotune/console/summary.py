@@ -13,6 +13,7 @@ from autotune.console import words
 from autotune.measurement import MEASURED
 from autotune.metrics import BATCHES
 from autotune.result import Result
+from autotune.trees import shortened, tree_of
 
 UNDER_LOAD = (
     ("time to first token, p95 (ms)", "ttft_ms", "p95", 2),
@@ -32,6 +33,10 @@ def print_summary(console: Console, result: Result, steps: list[str]) -> None:
         Panel(_headline(result), title=_title(result), title_align="left", border_style=_colour(result), expand=False)
     )
     console.print(_numbers(result))
+    tree = tree_of(result.speculative_config, result.metrics)
+    if tree is not None:
+        console.print(Text(f"\n{tree.words}, with ranks and the share accepted of the drafts that came so far"))
+        console.print(Text(tree.draw()))
     for line in _notes(result):
         console.print(Text(line, style="dim"), soft_wrap=True)
     for line in steps:
@@ -59,7 +64,7 @@ def _headline(result: Result) -> Text:
         lossless = "lossless" if result.lossless else said.label.upper() or "NOT LOSSLESS"
         text.append(f", {lossless}", style="" if result.lossless else "bold red")
     text.append("\n" + words.verdict_words(result.speedup, result.interval, said))
-    parameters = "  ".join(f"{name}={value}" for name, value in result.parameters.items())
+    parameters = "  ".join(f"{name}={shortened(name, value)}" for name, value in result.parameters.items())
     return text.append("\n" + (parameters or "no parameters"))
 
 

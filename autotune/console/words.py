@@ -8,11 +8,12 @@ from typing import Any
 from autotune.arms import shown
 from autotune.measurement import MEASURED, TARGET, Measurement
 from autotune.status import Status
+from autotune.trees import shortened
 from autotune.trial import Trial
 
 
 def parameters(values: Mapping[str, Any]) -> str:
-    return "  ".join(f"{name}={value}" for name, value in shown(values).items()) or "nothing to vary"
+    return "  ".join(f"{name}={shortened(name, value)}" for name, value in shown(values).items()) or "nothing to vary"
 
 
 def factor(value: float | None) -> str:

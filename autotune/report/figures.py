@@ -9,6 +9,7 @@ from typing import Any
 
 from autotune.console import words
 from autotune.report.data import Run
+from autotune.trees import shortened
 
 BLUE, GREY, GREEN, AMBER, RED = "#2456c7", "#8b95a7", "#14804a", "#c27c0e", "#c0392b"
 STATUS_COLOURS = {"complete": BLUE, "pruned": AMBER, "infeasible": GREY, "failed": RED}
@@ -195,7 +196,8 @@ def _order(trials: list[dict[str, Any]]) -> list[str]:
 
 
 def _parameters(trial: dict[str, Any]) -> str:
-    return ", ".join(f"{name}={value}" for name, value in trial["parameters"].items()) or "as configured"
+    pairs = trial["parameters"].items()
+    return ", ".join(f"{name}={shortened(name, value)}" for name, value in pairs) or "as configured"
 
 
 def _line_at_one(axis: str) -> dict[str, Any]:

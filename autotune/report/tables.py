@@ -8,6 +8,7 @@ from autotune.console import words
 from autotune.measurement import TARGET
 from autotune.metrics import BATCHES, METRICS, Metric
 from autotune.report.data import Run
+from autotune.trees import shortened
 
 
 def metric_rows(run: Run) -> list[dict[str, str]]:
@@ -47,7 +48,7 @@ def trial_rows(run: Run) -> list[dict[str, Any]]:
     return [
         {
             "number": trial["number"] + 1,
-            "parameters": list(trial["parameters"].values()),
+            "parameters": [shortened(name, value) for name, value in trial["parameters"].items()],
             "speedup": words.labelled(trial["speedup"], trial.get("output_law", TARGET)),
             "interval": words.bounds(trial["interval"]),
             "status": trial["status"],

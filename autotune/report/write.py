@@ -12,6 +12,8 @@ from autotune.report.cards import cards
 from autotune.report.data import Run, read
 from autotune.report.figures import charts
 from autotune.report.tables import batch_rows, metric_rows, parameter_names, trial_rows
+from autotune.report.tree_picture import trees
+from autotune.trees import shortened
 
 TEMPLATE = Path(__file__).with_name("page.html.j2")
 
@@ -51,6 +53,8 @@ def render(run: Run) -> str:
         confidence=words.percent(run.details.get("confidence")),
         cards=cards(run) if best["all_metrics"] else [],
         charts=charts(run),
+        trees=trees(run),
+        shortened=shortened,
         metrics=metric_rows(run) if best["all_metrics"] else [],
         trials=trial_rows(run),
         parameter_names=parameter_names(run),

@@ -50,7 +50,7 @@ class ReplaySession:
         for arm in arms:
             self._switch(arm)
             if arm.speculative_config is not None:
-                self._cost(1 + (self._replay.speculative_config.num_speculative_tokens or 0))
+                self._cost(1 + self._replay.most_drafted)
                 if self._responses:
                     self._replay.remember(self._responses)
             self._replay.reset()

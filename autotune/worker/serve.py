@@ -126,4 +126,6 @@ def counters(engine: Any) -> Counters:
         timing.target,
         timing.verify,
         timing.other,
+        tuple(stats.node_accepted),
+        tuple(stats.node_tried),
     )
