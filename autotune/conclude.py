@@ -18,6 +18,8 @@ from autotune.stats import Interval
 from autotune.status import Status
 from autotune.trial import Trial, counts
 
+BACKLOG = 0.2  # of a window's requests, still queued at its end: the queue grows and does not just fluctuate
+
 
 @dataclass(frozen=True)
 class Setting:
@@ -45,6 +47,7 @@ def from_confirmation(setting: Setting, confirmation: Confirmation, seconds: flo
         "notes": [
             *_standing_notes(setting, chosen.trial.output_law),
             *_notes(setting, confirmation),
+            *_backlog_notes(setting, confirmation.baseline, chosen.metrics),
             *_export_notes(setting, chosen.trial),
         ],
     }
@@ -78,6 +81,7 @@ def from_trial(setting: Setting, trial: Trial, seconds: float) -> Result:
         "notes": [
             *_standing_notes(setting, trial.output_law),
             *([] if complete else [f"The measurement {trial.status}: {trial.reason or trial.cause}."]),
+            *_backlog_notes(setting, trial.baseline, trial.metrics),
             *_export_notes(setting, trial),
         ],
     }
@@ -153,6 +157,20 @@ def _standing_notes(setting: Setting, output_law: str) -> list[str]:
         "nothing else. A server that is new, or has other traffic, will be slower."
     )
     return [*filter(None, [sentence]), *([cache] if warm else [])]
+
+
+def _backlog_notes(setting: Setting, baseline: Mapping[str, Any], metrics: Mapping[str, Any]) -> list[str]:
+    """Where more requests come than can be served, how long they wait is a matter of the window's length."""
+    sides = (("without speculation", baseline), (f"with {setting.context.settings.method.name}", metrics))
+    shares = {name: found.get("backlog") or 0.0 for name, found in sides}
+    behind = [f"{words.percent(share)} {name}" for name, share in shares.items() if share > BACKLOG]
+    if not behind:
+        return []
+    return [
+        "More requests come than can be served: when the last one of a window came, many before it were still queued "
+        f"({', '.join(behind)}). Times to the first and to the last token then grow with the window; lower the rate to "
+        "compare them."
+    ]
 
 
 def _export_notes(setting: Setting, trial: Trial) -> list[str]:

@@ -62,7 +62,8 @@ def leave(context: Context, result: Result, tracker: Tracker) -> None:
 def drafting(settings: Settings, result: Result) -> Drafting:
     """What all drafting arms of the run have in common; a law that was searched over is nobody's."""
     config = arms.speculative_config(settings, {}) or {}
-    searched = "rejection_sample_method" in result.parameters
+    blocks = (settings.method.search, settings.search.get("method") or {})
+    searched = any(block.get("rejection_sample_method") is not None for block in blocks)
     return Drafting(config.get("method", "none"), "searched" if searched else arms.output_law(settings, {}))
 
 

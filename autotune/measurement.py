@@ -35,7 +35,7 @@ class Measurement:
     def gain(self) -> str:
         """What it is called to lie above 1."""
         if self.kind == REPLAYED.kind:
-            return "A gain"
+            return f"A {self.label} gain" if self.label else "A gain"
         return f"A {'higher ' if 'goodput' in self.quantity else ''}{self.quantity}"
 
     @property

@@ -70,6 +70,26 @@ def offered_rate(runs: Sequence[ArmRun]) -> float | None:
     return ratio(len(requests_of(runs)), sum(known))
 
 
+def backlog(runs: Sequence[ArmRun]) -> float | None:
+    """Of the requests before a window's last one, the share not yet begun when that came; None in a closed loop."""
+    waiting = [_waiting_at_the_end(run.requests) for run in runs if run.requests]
+    known = [found for found in waiting if found is not None]
+    return ratio(sum(known), len(requests_of(runs)) - len(known)) if known else None
+
+
+def _waiting_at_the_end(requests: Sequence[RequestSample]) -> int | None:
+    begun = [(r.arrival, r.arrival + r.queue) for r in requests if r.arrival is not None and r.queue is not None]
+    if not begun:
+        return None
+    *earlier, (last, _) = sorted(begun)
+    return sum(first > last for _, first in earlier)
+
+
+def busy_share(runs: Sequence[ArmRun]) -> float | None:
+    counts = counters_of(runs)
+    return ratio(counts.draft_s + counts.target_s + counts.verify_s + counts.other_s, wall_of(runs))
+
+
 def good(runs: Sequence[ArmRun]) -> int | None:
     """Requests that kept every limit; None where none was given."""
     if not any(run.slo.given for run in runs):
@@ -181,6 +201,9 @@ METRICS: tuple[Metric, ...] = (
     Metric("requests_per_s", "1/s", "higher", "requests / wall time, over all runs",
            lambda runs: ratio(len(requests_of(runs)), wall_of(runs))),
     Metric("offered_requests_per_s", "1/s", None, "open loop only: requests / time in which they arrive", offered_rate),
+    Metric("backlog", "", "lower", "open loop only: share of a window's requests still queued when its last one came",
+           backlog),
+    Metric("busy_share", "", None, "time in steps / wall time", busy_share),
     Metric("goodput", "1/s", "higher", "requests that kept every limit of load.slo / wall time", goodput),
     Metric("slo_share", "", "higher", "requests that kept every limit of load.slo / requests", slo_share),
     Metric("acceptance_rate", "", "higher", "accepted / drafted tokens",

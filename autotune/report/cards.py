@@ -49,9 +49,9 @@ def _load_cards(mine: dict[str, Any], base: dict[str, Any]) -> Iterable[dict[str
                    "without"}  # fmt: skip
     if mine.get("offered_requests_per_s") is not None:
         served, alone = (words.number(metrics.get("requests_per_s")) for metrics in (mine, base))
-        yield {"label": "Served", "value": f"{served} requests/s",
+        yield {"label": "Requests served a second", "value": served,
                "note": f"{words.number(mine['offered_requests_per_s'])} offered; {alone} served without"}  # fmt: skip
     if mine.get("goodput") is not None:
-        yield {"label": "Goodput", "value": f"{words.number(mine['goodput'])} requests/s",
-               "note": f"{words.percent(mine['slo_share'])} of requests within the limits; without "
+        yield {"label": "Goodput, requests a second", "value": words.number(mine["goodput"]),
+               "note": f"{words.percent(mine['slo_share'])} within the limits; without "
                        f"{words.number(base.get('goodput'))} and {words.percent(base.get('slo_share'))}"}  # fmt: skip

@@ -150,9 +150,10 @@ def split_chart(run: Run) -> Chart | None:
         "legend": {"orientation": "h", "y": 1.3, "traceorder": "normal"},
     }
     rows = [[label, *(words.number(costs[label][part], 3) for part in SHARES)] for label in labels]
+    idle = " Time without a request to work on is left out." if _is_open(arms[0][1]) else ""
     return Chart(
         "Where the time goes",
-        "Wall time divided by the tokens delivered, split as the engine's own clock saw its steps.",
+        f"Wall time divided by the tokens delivered, split as the engine's own clock saw its steps.{idle}",
         _json(traces, layout),
         ("", *SHARES),
         rows,
@@ -164,7 +165,13 @@ def _cost_per_token(metrics: dict[str, Any]) -> dict[str, float]:
     speed, shares = metrics.get("output_tokens_per_s"), metrics.get("time_split") or {}
     if not speed or any(shares.get(part) is None for part in SHARES):
         return {}
-    return {part: 1e3 / speed * shares[part] for part in SHARES}
+    busy = metrics["busy_share"] if _is_open(metrics) else 1.0
+    return {part: 1e3 / speed * busy * shares[part] for part in SHARES}
+
+
+def _is_open(metrics: dict[str, Any]) -> bool:
+    """Whether requests came at times of their own, so that the engine may have had none."""
+    return metrics.get("offered_requests_per_s") is not None and metrics.get("busy_share") is not None
 
 
 def _trials_trace(trials: list[dict[str, Any]], status: str) -> dict[str, Any]:

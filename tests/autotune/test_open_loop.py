@@ -199,3 +199,14 @@ def test_an_open_loop_on_the_real_engine_is_lossless(small_model: Path, commands
     found = json.loads((done.folder / "best.json").read_text())["all_metrics"]
     assert max(map(int, found["steps_by_batch"])) <= 3
     assert sum(each["draft_tokens"] for each in found["steps_by_batch"].values()) == found["num_draft_tokens"]
+
+
+def test_the_backlog_is_what_was_not_begun_when_the_last_request_came() -> None:
+    def request(arrival: float, queue: float) -> RequestSample:
+        return RequestSample("r", 1, 2, 0.1, 0.2, 0.1, 0, 0, 0, arrival=arrival, queue=queue)
+
+    behind = (request(0.0, 0.5), request(1.0, 2.5), request(2.0, 1.5), request(3.0, 9.0))
+    run = ArmRun("a", 8.0, behind, Counters(target_s=1.5, other_s=0.5))
+    found = summary([run, ArmRun("a", 2.0, (request(0.0, 0.0), request(1.0, 0.0)), Counters(draft_s=1.0))])
+    assert found["backlog"] == pytest.approx(2 / 4)
+    assert found["busy_share"] == pytest.approx(0.3)
