@@ -9,8 +9,8 @@ from torch import Tensor
 from engine import probes
 from engine.errors import ConfigError
 from engine.loading import describe, load_target, target_facts
-from engine.metrics.interval import IntervalLogger, check_interval
 from engine.metrics.totals import Drafting, Reading
+from engine.metrics.watching import LOCAL, Watching
 from engine.outputs import RequestOutput
 from engine.proposers import resolve
 from engine.requests import check_params, check_prompt, new_sequence, params_for
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from engine.metrics.endpoint import Endpoint
 
 Prompt = str | Sequences[int]
-LOCAL = "127.0.0.1"
 
 
 class Engine(StepLoop):
@@ -31,8 +30,6 @@ class Engine(StepLoop):
 
     `step` is the whole algorithm; `generate` loops over it for those who have all their prompts at hand.
     """
-
-    _endpoint: "tuple[Endpoint, int] | None" = None
 
     @classmethod
     def load(
@@ -60,17 +57,14 @@ class Engine(StepLoop):
         max_num_seqs of max_model_len. log_stats_interval: seconds between log lines of what was drafted; metrics_port:
         as `serve_metrics`. Raises ConfigError for what the caller can mend, OutOfMemoryError where memory ends.
         """
-        _check_watching(log_stats_interval, metrics_port, metrics_host)
+        watching = Watching(log_stats_interval, metrics_port, metrics_host)
         check_count("max_num_seqs", max_num_seqs, 1, 4096, required=True)
         facts = target_facts(Path(model), max_model_len, dtype, device)
         resolve(speculative_config, facts)  # refuse a wrong one before the weights are read
         target = load_target(Path(model), max_model_len, dtype, device, num_threads)
         text, most = Text(Path(model)), (max_num_seqs, max_num_batched_tokens)
-        engine = cls(target, text, speculative_config, *most, seed, kv_cache_tokens)
-        if log_stats_interval is not None:
-            engine._interval_log = IntervalLogger(log_stats_interval, engine.totals.spec, clock())
-        if metrics_port is not None:
-            engine.serve_metrics(metrics_port, metrics_host)
+        engine = cls(target, text, speculative_config, *most, seed, kv_cache_tokens, watching)
+        watching.begin(engine.read_metrics, clock())
         return engine
 
     def serve_metrics(self, port: int = 0, host: str = LOCAL) -> "Endpoint":
@@ -78,26 +72,18 @@ class Engine(StepLoop):
 
         Engines of one process that ask for the same port share it. ConfigError for a port that cannot be served.
         """
-        from engine.metrics.endpoint import endpoint
-
-        self.close()
-        place = endpoint(port, host)
-        self._endpoint = place, place.join(self.read_metrics)
-        return place
+        return self._watching.serve(self.read_metrics, port, host)
 
     def close(self) -> None:
         """Stop serving metrics."""
-        if self._endpoint is not None:
-            place, number = self._endpoint
-            self._endpoint = None
-            place.leave(number)
+        self._watching.close()
 
     def read_metrics(self, engine: str = "0") -> Reading:
         """Everything counted since the model was loaded; `engine` is the value of that label."""
         config = self.speculative_config
         drafting = Drafting(config.method or "none", config.output_law)
         now = (drafting, self.num_running, self.num_waiting, self.kv_cache_usage)
-        return self.totals.reading(str(self._target.folder), engine, *now)
+        return self._watching.totals.reading(str(self._target.folder), engine, *now)
 
     @property
     def tokenizer(self) -> Any:
@@ -106,14 +92,13 @@ class Engine(StepLoop):
 
     def environment(self) -> dict[str, Any]:
         """What runs where: recorded with every result."""
-        served = {"metrics_url": self._endpoint[0].url} if self._endpoint is not None else {}
         cache = {
             "max_num_seqs": self._cache.num_slots,
             "kv_cache_tokens": self._budget.num_tokens,
             "kv_cache_bytes": self._cache.num_bytes,
             "kv_cache_memory": "follows use" if self._cache.is_paged else "allocated at start",
         }
-        return describe(self._target) | cache | served
+        return describe(self._target) | cache | self._watching.facts
 
     def add_request(
         self,
@@ -209,13 +194,3 @@ class Engine(StepLoop):
         scores = probes.scores(self._target, self._cache, sequence)
         self._cache.release_all()
         return scores
-
-
-def _check_watching(log_stats_interval: float | None, metrics_port: int | None, metrics_host: str) -> None:
-    """ConfigError for a wrong wish, before the weights are read."""
-    if log_stats_interval is not None:
-        check_interval(log_stats_interval)
-    if metrics_port is not None:
-        from engine.metrics.endpoint import check_port
-
-        check_port(metrics_port, metrics_host)

@@ -17,8 +17,7 @@ from engine.drafting.kept import Proposers
 from engine.errors import ConfigError, EngineError
 from engine.loading import Target
 from engine.logprobs import token_logprobs
-from engine.metrics.interval import IntervalLogger
-from engine.metrics.totals import Totals
+from engine.metrics.watching import Watching
 from engine.models.decoder import TargetOutput
 from engine.models.kv_cache import KVCache
 from engine.outputs import RequestOutput
@@ -49,6 +48,7 @@ class StepLoop:
         max_batched: int,
         seed: int,
         kv_cache_tokens: int | None = None,
+        watching: Watching | None = None,
     ):
         self._target = target
         self._text = text
@@ -60,8 +60,7 @@ class StepLoop:
         self._stops = StopChecker(target.config.eos_token_ids, lambda: text.backend)
         self._ids = itertools.count()
         self._proposers = Proposers(Host(target, max_num_seqs, kv_cache_tokens))
-        self.totals = Totals()
-        self._interval_log: IntervalLogger | None = None
+        self._watching = watching or Watching()
         self.configure_speculation(speculative_config)
 
     def configure_speculation(self, speculative_config: SpecConfigLike) -> None:
@@ -108,9 +107,7 @@ class StepLoop:
         self.timing.count_step(len(rows.token_ids), t2 - t1 + t6 - t5, t3 - t2, t4 - t3, t5 - t4 + t1 - t0)
         self.timing.count_batch(batch.num_prompt_tokens, len(batch.freed))
         self.steps_by_batch.count_step(batch, draft, verification, t6 - t0)
-        if self._interval_log is not None:
-            law = self.speculative_config.output_law
-            self._interval_log.tick(t6, self.num_running, self.num_waiting, law)
+        self._watching.tick(t6, self.num_running, self.num_waiting, self.speculative_config.output_law)
         return finished
 
     @property
@@ -212,7 +209,7 @@ class StepLoop:
             self._proposer.release(sequence.slot)
         self._proposer.stop(sequence)
         self.control.stop(sequence)
-        self.totals.count_request(sequence)
+        self._watching.totals.count_request(sequence)
         text = self._text.decode(sequence.output_token_ids)
         return sequence.output(self._stops.cut_text(sequence, text))
 
@@ -221,7 +218,7 @@ class StepLoop:
         self.stats = SpecDecodingStats(self.speculative_config.num_speculative_tokens or 0)
         self.timing = StepTimings()
         self._scheduler.reset_counters()
-        self.totals.follow(self.stats, self.timing)
+        self._watching.totals.follow(self.stats, self.timing)
         self.steps_by_batch = StepsByBatch()
 
     def _must_be_idle(self, what: str) -> None:

@@ -68,8 +68,10 @@ def endpoint(port: int, host: str) -> Endpoint:
     return found
 
 
-def check_port(port: object, host: str) -> None:
-    """ConfigError for what is no port, or is in use by others."""
+def check_port(port: object, host: object) -> None:
+    """ConfigError for what is no port or address, or is in use by others."""
+    if not isinstance(host, str):
+        raise ConfigError(f"metrics_host={host!r} is not allowed: the address to serve on, as text")
     if isinstance(port, bool) or not isinstance(port, int) or not 0 <= port <= 65535:
         raise ConfigError(f"metrics_port={port!r} is not allowed: 0 (any free port) to 65535, or null for none")
     if (host, port) in _open:

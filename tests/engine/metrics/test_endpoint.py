@@ -145,6 +145,19 @@ def test_what_is_no_port_is_refused_before_anything_is_loaded(tmp_path, port):
         Engine.load(tmp_path / "nothing", metrics_port=port)
 
 
+@pytest.mark.parametrize("host", [None, 4, "no such.address"])
+def test_what_is_no_address_is_refused(tmp_path, host):
+    with pytest.raises(ConfigError, match="metrics_"):
+        Engine.load(tmp_path / "nothing", metrics_port=0, metrics_host=host)
+
+
+def test_a_wrong_port_of_a_loaded_engine_leaves_the_old_one(engine):
+    url = engine.environment()["metrics_url"]
+    with pytest.raises(ConfigError, match="metrics_port=70000"):
+        engine.serve_metrics(70000)
+    assert scrape(url)
+
+
 def test_a_port_in_use_is_refused(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
