@@ -1,4 +1,4 @@
-"""Who is told of an engine: the totals behind everything, a log, an endpoint (whose library is imported if asked for)."""
+"""Who is told of an engine: the totals behind everything, a log, an endpoint (its library is imported if asked for)."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
