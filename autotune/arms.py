@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from autotune.dimension import METHOD
+from autotune.measurement import TARGET
 from autotune.samples import BASELINE, CANDIDATE, Arm
 from autotune.settings import Settings
 from autotune.trees import with_depth
@@ -15,10 +17,11 @@ def speculative_config(settings: Settings, parameters: Mapping[str, Any]) -> dic
 
     A token tree says num_speculative_tokens where nothing else does, so that an exported config is complete.
     """
-    if settings.method.speculative_config is None:
+    configured = settings.method_of(parameters).speculative_config
+    if configured is None:
         return None
     searched = {path.removeprefix("method."): value for path, value in parameters.items() if path.startswith("method.")}
-    given = {**settings.method.speculative_config, **searched}
+    given = {**configured, **searched}
     return with_depth({key: value for key, value in given.items() if value is not None})
 
 
@@ -27,6 +30,12 @@ def output_law(settings: Settings, parameters: Mapping[str, Any]) -> str:
     from engine.speculative_config import SpeculativeConfig
 
     return SpeculativeConfig.from_any(speculative_config(settings, parameters)).output_law
+
+
+def configured_law(settings: Settings) -> str:
+    """Of the configured values; of several methods the law of the first whose answers are not the target's."""
+    laws = [output_law(settings, {METHOD: method.name}) for method in settings.all_methods]
+    return next((law for law in laws if law != TARGET), TARGET)
 
 
 def engine_options(settings: Settings, parameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -43,6 +52,15 @@ def candidate(settings: Settings, parameters: Mapping[str, Any], name: str = CAN
     return Arm(name, speculative_config(settings, parameters), engine_options(settings, parameters))
 
 
+def configured(settings: Settings) -> list[Arm]:
+    """Every method of the study as it is configured, an arm each."""
+    if not settings.methods:
+        return [candidate(settings, {})]
+    return [candidate(settings, {METHOD: method.name}, f"{CANDIDATE} {method.name}") for method in settings.methods]
+
+
 def shown(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Parameters by the names people use: the method's fields bare, the engine's keys with their group."""
+    """Parameters by the names people use: the method's fields bare, the engine's keys with their group; "method" is the
+    name of the method itself, where several are searched.
+    """
     return {path.removeprefix("method."): value for path, value in parameters.items()}

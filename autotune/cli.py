@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from autotune.errors import RunError, UsageError
+from autotune.joint import plain, with_methods
 from autotune.overrides import CONF, options_first, with_models
 
 OK, FAILED, WRONG, INTERRUPTED = 0, 1, 2, 130
@@ -32,10 +33,10 @@ class Jobs:
 def main(command: str) -> int:
     """Run `command` ("tune" or "bench") with the words of the command line."""
     original = sys.argv[1:]
-    sys.argv[1:] = with_models(options_first(original))
     jobs = Jobs()
     typed = shlex.join(["python", "-m", "autotune" if command == "tune" else f"autotune.{command}", *original])
     try:
+        sys.argv[1:] = with_methods(with_models(options_first(original)))
         _hydra(lambda config: _job(config, command, typed, jobs))
         if jobs.error is not None:
             raise jobs.error
@@ -95,11 +96,11 @@ def _run(config: Any, command: str, typed: str, sweep: Any) -> tuple[int, dict[s
     from autotune.explain import explain
 
     try:
-        plain: Any = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+        composed = plain(config)
     except OmegaConfBaseException as error:
         raise UsageError(explain(error, config.model.name)) from error
-    plain.pop("experiment", None)
-    settings = resolve(plain)
+    composed.pop("experiment", None)
+    settings = resolve(composed)
     from autotune.execute import execute
 
     result = execute(

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from autotune import joint
 from autotune.errors import UsageError, nearest
 from autotune.schema import build
 from autotune.settings import (
@@ -29,6 +30,7 @@ PLAIN_GROUPS = {
     "study": StudySettings,
     "tracking": TrackingSettings,
 }
+TRIALS, TRIALS_PER_METHOD = 14, 2
 TOP_LEVEL = [*PLAIN_GROUPS, "method", "engine", "search", "outputs"]
 
 
@@ -37,7 +39,9 @@ def resolve(config: Mapping[str, Any]) -> Settings:
     for key in config:
         if key not in TOP_LEVEL:
             raise UsageError(f"unknown key {key}; {nearest(str(key), TOP_LEVEL)}")
-    config = {**config, "load": with_slo(config.get("load"))}
+    choice = config.get("method")
+    methods = tuple(map(method, joint.entries(choice).values())) if joint.is_joint(choice) else ()
+    config = {**config, "load": with_slo(config.get("load")), "study": with_trials(config.get("study"), len(methods))}
     groups: dict[str, Any] = {name: build(cls, config.get(name), name) for name, cls in PLAIN_GROUPS.items()}
     groups["workload"] = with_recording(groups["workload"], groups["model"])
     outputs, search = config.get("outputs"), config.get("search") or {}
@@ -47,11 +51,34 @@ def resolve(config: Mapping[str, Any]) -> Settings:
         raise UsageError(f"search is {search!r}; it must be a mapping such as {{method: {{key: {{int: [1, 8]}}}}}}")
     return Settings(
         **groups,
-        method=method(config.get("method")),
+        method=several(choice) if methods else method(choice),
         engine=engine(config.get("engine")),
         search=search,
         outputs=outputs,
+        methods=methods,
+        left_out=tuple(choice.get("left_out", ())) if methods else (),
     )
+
+
+def with_trials(study: object, num_methods: int) -> object:
+    """The study's values with a number of trials where it is null: a wider space takes more."""
+    if not isinstance(study, Mapping) or study.get("n_trials", 0) is not None:
+        return study
+    return {**study, "n_trials": TRIALS + TRIALS_PER_METHOD * max(0, num_methods - 1)}
+
+
+def several(values: Mapping[str, Any]) -> MethodSettings:
+    """What stands for the methods of a joint study together."""
+    joint.check(values)
+    if not isinstance(values.get("name"), str):
+        raise UsageError(f"method.name is {values.get('name')!r}; it must be text")
+    for entry in joint.entries(values).values():
+        if entry.get("warm_requests"):
+            raise UsageError(
+                f"method.{entry.get('name')}.warm_requests is {entry['warm_requests']}, but methods are compared with "
+                "nothing remembered; search this method alone to measure it warm"
+            )
+    return MethodSettings(values["name"], None, {})
 
 
 def with_slo(load: object) -> object:

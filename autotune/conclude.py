@@ -14,6 +14,7 @@ from autotune.context import Context
 from autotune.load import described
 from autotune.measurement import SYNTHETIC, measurement_of
 from autotune.result import Result
+from autotune.search_space import described as described_space
 from autotune.stats import Interval
 from autotune.status import Status
 from autotune.trial import Trial, counts
@@ -103,7 +104,7 @@ def without_winner(setting: Setting, seconds: float) -> Result:
     lossless = all(trial.lossless.get("lossless", True) for trial in setting.trials)
     reasons = sorted({f"{trial.cause}: {trial.reason}" for trial in setting.trials if trial.reason})
     note = "No trial was measured to the end. " + "; ".join(reasons[:3])
-    law = arms.output_law(setting.context.settings, {})
+    law = arms.configured_law(setting.context.settings)
     return _result(
         setting, {}, speedup=None, interval=None, lossless=lossless, confirmed=False, metrics={}, baseline={},
         details={**_measured(setting, seconds), "notes": [*_standing_notes(setting, law), note]},
@@ -118,11 +119,11 @@ def _can_be_confirmed(trial: Trial) -> bool:
 def _result(setting: Setting, parameters: Mapping[str, Any], **numbers: Any) -> Result:
     settings = setting.context.settings
     speculative = arms.speculative_config(settings, parameters)
-    searched = {path: value for path, value in parameters.items() if not path.startswith("method.")}
+    searched = {path: value for path, value in parameters.items() if path.startswith("engine.")}
     return Result(
         command=setting.context.command,
         model=settings.model.name,
-        method=settings.method.name,
+        method=settings.method_of(parameters).name,
         workload=settings.workload.name,
         parameters={**{key: value for key, value in (speculative or {}).items() if key != "method"}, **searched},
         speculative_config=speculative,
@@ -143,6 +144,7 @@ def _measured(setting: Setting, seconds: float) -> dict[str, Any]:
         "load": described(settings.load),
         "confidence": settings.study.confidence,
         "study": setting.study,
+        "space": described_space(settings),
         "command_line": setting.context.command_line,
         "seconds": round(seconds, 1),
     }

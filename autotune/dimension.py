@@ -1,22 +1,26 @@
-"""One searched knob: what may be written in a `search:` block, and the values it allows."""
+"""One searched knob: the values it allows, and the way from what is drawn to the value of its key."""
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from autotune.errors import UsageError, nearest
+from autotune.errors import UsageError
 
 Kind = Literal["int", "float", "categorical"]
-KINDS = ["int", "float", "categorical"]
-EXTRAS = ["log", "step", "plus"]
+Parameters = dict[str, Any]
+METHOD = "method"
+"""The parameter, and the coordinate, that holds a method's name where several are searched."""
 
 
 @dataclass(frozen=True)
 class Dimension:
-    """`path` is the key it sets. With `plus`, what is drawn is the difference to the value of that other key."""
+    """`path` is the key it sets. With `plus`, what is drawn is the difference to the value of that other key. `owner` is
+    the method that the key belongs to, where several are searched.
+    """
 
     path: str
     kind: Kind
@@ -26,11 +30,13 @@ class Dimension:
     log: bool = False
     step: float | None = None
     plus: str | None = None
+    owner: str = ""
 
     @property
     def coordinate(self) -> str:
         """The name of what is drawn: the key itself, or its difference to the other one."""
-        return self.path if self.plus is None else f"{self.path} - {self.plus}"
+        name = owned(self.path, self.owner)
+        return name if self.plus is None else f"{name} - {owned(self.plus, self.owner)}"
 
     @property
     def size(self) -> int | None:
@@ -44,7 +50,7 @@ class Dimension:
     def values(self) -> list[Any]:
         """All values that can be drawn; only where `size` is known."""
         if self.kind == "categorical":
-            return list(self.choices)
+            return [_label(choice) for choice in self.choices]
         step = self.step or 1
         drawn = [self.low + index * step for index in range(self.size or 0)]
         return [int(value) for value in drawn] if self.kind == "int" else drawn
@@ -56,64 +62,81 @@ class Dimension:
             return False
         return self.step is None or math.isclose((value - self.low) / self.step, round((value - self.low) / self.step))
 
+    def draw(self, suggest: Suggest, found: Parameters, defaults: Mapping[str, Any]) -> None:
+        """Put the key's value into `found`. A `plus` refers to a dimension drawn before it, or to a fixed key."""
+        drawn = suggest(self)
+        value = drawn if self.plus is None else self._base({**defaults, **found}) + drawn
+        value = self.choices[self.values().index(drawn)] if self.kind == "categorical" else value
+        found[self.path] = float(f"{value:.10g}") if isinstance(value, float) else value  # 0.35, not 0.350…03
+
+    def locate(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """The coordinate at which the key has the value that it has in `values`; `Outside` where there is none."""
+        value = drawn = values[self.path]
+        if self.plus is not None and isinstance(value, int | float):
+            drawn = value - self._base(values)
+        if not self.contains(drawn):
+            raise Outside(self.path, value, str(self), self.owner)
+        return {self.coordinate: _label(drawn)}
+
+    def starts(self, values: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """The points that a study begins with."""
+        return [self.locate(values)]
+
+    @property
+    def parts(self) -> tuple[Dimension, ...]:
+        """Everything that may be drawn."""
+        return (self,)
+
+    def points(self) -> Iterator[dict[str, Any]]:
+        """Every point of this dimension alone; only where `size` is known."""
+        return ({self.coordinate: value} for value in self.values())
+
+    def simplicity(self, values: Mapping[str, Any]) -> tuple[float, ...]:
+        """Smaller is simpler; choices by their place in the list."""
+        value = values[self.path]
+        return (float(self.choices.index(value)) if self.choices else float(value),)
+
+    def _base(self, values: Mapping[str, Any]) -> Any:
+        base = values.get(self.plus or "")
+        if isinstance(base, bool) or not isinstance(base, int | float):
+            raise UsageError(f"search of {self.path} adds to {self.plus}, which is {base!r}; it must be a number")
+        return base
+
     def __str__(self) -> str:
         what = "one of " + ", ".join(map(str, self.choices)) if self.choices else f"{self.low} to {self.high}"
         return what + (f" above {self.plus}" if self.plus else "")
 
 
-def parse(path: str, block: object) -> Dimension:
-    """A dimension from its YAML, e.g. {"int": [1, 8], "log": True}; UsageError for anything else."""
-    where = f"search of {path}"
-    if not isinstance(block, Mapping) or not any(kind in block for kind in KINDS):
-        raise UsageError(
-            f"{where} is {block!r}; it must be like {{int: [1, 8]}}, {{float: [0, 1]}} or {{categorical: [a, b]}}"
+Suggest = Callable[[Dimension], Any]
+"""Draws one coordinate."""
+
+
+class Outside(UsageError):
+    """A value that the search would never draw."""
+
+    def __init__(self, path: str, value: object, allowed: str, owner: str = "") -> None:
+        super().__init__(
+            f"{named(path, owner)} is {value!r}, outside what is searched ({allowed}); choose a value inside, "
+            f"or keep it fixed with {fix(path, owner)}"
         )
-    for key in block:
-        if key not in KINDS + EXTRAS:
-            raise UsageError(f"unknown key {key!r} in the {where}; {nearest(str(key), KINDS + EXTRAS)}")
-    kinds: list[Kind] = [kind for kind in ("int", "float", "categorical") if kind in block]
-    if len(kinds) > 1:
-        raise UsageError(f"{where} is both {kinds[0]} and {kinds[1]}; it must be one of them")
-    kind = kinds[0]
-    return _categorical(path, block, where) if kind == "categorical" else _numeric(path, kind, block, where)
 
 
-def _categorical(path: str, block: Mapping[str, Any], where: str) -> Dimension:
-    choices = block["categorical"]
-    if isinstance(choices, str) or not isinstance(choices, Sequence) or not choices:
-        raise UsageError(f"{where} has the choices {choices!r}; they must be a list with at least one entry")
-    if any(key in block for key in EXTRAS):
-        raise UsageError(f"{where} is categorical; log, step and plus belong to int and float")
-    if not all(choice is None or isinstance(choice, bool | int | float | str) for choice in choices):
-        raise UsageError(f"{where} has the choices {choices!r}; each must be a number, a text, true, false or null")
-    return Dimension(path, "categorical", choices=tuple(choices))
+def fix(path: str, owner: str = "") -> str:
+    """The override that takes a key out of the search."""
+    root, _, key = path.partition(".")
+    return f"{named('method.search', owner)}.{key}=null" if root == METHOD else f"search.{path}=null"
 
 
-def _numeric(path: str, kind: Kind, block: Mapping[str, Any], where: str) -> Dimension:
-    bounds = block[kind]
-    if isinstance(bounds, str) or not isinstance(bounds, Sequence) or len(bounds) != 2:
-        raise UsageError(f"{where} has the bounds {bounds!r}; they must be two numbers, [low, high]")
-    for bound in bounds:
-        if (
-            isinstance(bound, bool)
-            or not isinstance(bound, int | float)
-            or (kind == "int" and not isinstance(bound, int))
-        ):
-            raise UsageError(
-                f"{where} has the bound {bound!r}; it must be {'a whole number' if kind == 'int' else 'a number'}"
-            )
-    low, high = bounds
-    if low > high:
-        raise UsageError(f"{where} has the bounds [{low}, {high}]; the first must not exceed the second")
-    log, step, plus = block.get("log", False), block.get("step"), block.get("plus")
-    if not isinstance(log, bool) or (log and (low <= 0 or step is not None)):
-        raise UsageError(
-            f"{where} has log={log!r} with low {low} and step {step}; log is true or false and needs low > 0, no step"
-        )
-    if step is not None and (isinstance(step, bool) or not isinstance(step, int | float) or step <= 0):
-        raise UsageError(f"{where} has step {step!r}; it must be a number above 0")
-    if kind == "int" and step is not None and not isinstance(step, int):
-        raise UsageError(f"{where} has step {step!r}; it must be a whole number")
-    if plus is not None and not isinstance(plus, str):
-        raise UsageError(f"{where} has plus {plus!r}; it must be the name of another key")
-    return Dimension(path, kind, low, high, log=log, step=step, plus=plus)
+def named(path: str, owner: str) -> str:
+    """A key of the configuration by the path under which the command line has it."""
+    return f"method.{owned(path, owner)}" if owner and path.startswith("method.") else path
+
+
+def owned(path: str, owner: str) -> str:
+    """A method's key by the method's own name, where several methods are searched: eagle3.model for method.model."""
+    return path if not owner or not path.startswith("method.") else f"{owner}.{path.removeprefix('method.')}"
+
+
+def _label(choice: Any) -> Any:
+    """What is drawn for a choice: itself, or a list as text."""
+    return json.dumps(choice) if isinstance(choice, list) else choice

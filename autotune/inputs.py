@@ -11,6 +11,7 @@ from typing import Any
 
 from autotune import arms
 from autotune.console.display import Display
+from autotune.dimension import METHOD
 from autotune.drafts import draft_folders
 from autotune.environment import environment
 from autotune.errors import RunError, UsageError, nearest
@@ -19,9 +20,9 @@ from autotune.metrics import OBJECTIVES
 from autotune.models import model_folder
 from autotune.prompts import requests_by_split
 from autotune.replay import check_replay, recording_of
+from autotune.search_space import space_of
 from autotune.settings import Settings
-from autotune.space import Space, fix, space_of
-from autotune.trees import FIELD, tree_of
+from autotune.space import Space
 from autotune.worker.client import Worker
 from autotune.worker.protocol import Opening, Recording, Refused, WorkerProblem
 from workloads import Request
@@ -47,14 +48,15 @@ def check(settings: Settings, *, searching: bool) -> Inputs:
     metric = settings.objective.metric
     if metric not in OBJECTIVES:
         raise UsageError(f"unknown objective.metric {metric!r}; {nearest(metric, list(OBJECTIVES))}")
+    if settings.methods and not searching:
+        raise UsageError(f"method {settings.method.name} is several, and one configuration is measured; choose one method")
     check_replay(settings)
     check_load(settings)
     _check_fields(settings)
     space = space_of(settings) if searching else Space((), {})
-    space.default_coordinates()
-    _check_depth(settings, space)
+    space.starts()
     splits = ("search", "confirm") if searching else ("confirm",)
-    drafts = draft_folders(arms.speculative_config(settings, {}), space.choices("method.model"), settings.model.name)
+    drafts = _drafts(settings, space)
     model = recording_of(settings.model) if settings.replays else model_folder(settings.model.path or "")
     found = Inputs(model, requests_by_split(settings.workload, splits, settings.method.warm_requests), space, drafts)
     check_windows(settings.load, {split: found.counts[split] for split in splits})
@@ -99,7 +101,7 @@ def open_worker(worker: Worker, settings: Settings, inputs: Inputs, display: Dis
     split = "search" if "search" in inputs.requests else "confirm"
     notes: list[str] = []
     try:
-        notes = worker.prepare([arms.baseline(settings), arms.candidate(settings, {})], split)
+        notes = worker.prepare([arms.baseline(settings), *arms.configured(settings)], split)
     except Refused as refusal:
         raise UsageError(str(refusal)) from refusal
     except WorkerProblem:
@@ -109,22 +111,23 @@ def open_worker(worker: Worker, settings: Settings, inputs: Inputs, display: Dis
     return {**environment(opened.environment), "notes": notes}
 
 
-def _check_depth(settings: Settings, space: Space) -> None:
-    tree = tree_of(settings.method.speculative_config, {})
-    searched = {dimension.path for dimension in space.dimensions}
-    if tree is not None and "method.num_speculative_tokens" in searched and f"method.{FIELD}" not in searched:
-        raise UsageError(
-            f"method.num_speculative_tokens is searched, but method.{FIELD} says that drafts are {max(tree.depths)} "
-            f"deep; keep it fixed with {fix('method.num_speculative_tokens')}"
-        )
-
-
 def _check_fields(settings: Settings) -> None:
     """Field names and whatever else the config knows of itself; the engine checks the values when it is loaded."""
     from engine.errors import ConfigError
     from engine.speculative_config import SpeculativeConfig
 
-    try:
-        SpeculativeConfig.from_any(arms.speculative_config(settings, {}))
-    except ConfigError as error:
-        raise UsageError(f"method {settings.method.name}: {error}") from error
+    for method in settings.all_methods:
+        try:
+            SpeculativeConfig.from_any(arms.speculative_config(settings, {METHOD: method.name}))
+        except ConfigError as error:
+            raise UsageError(f"method {method.name}: {error}") from error
+
+
+def _drafts(settings: Settings, space: Space) -> dict[str, str]:
+    """The folders of all methods' drafts, by what the configs call them."""
+    found: dict[str, str] = {}
+    for method in settings.all_methods:
+        others = space.choices("method.model", method.name if settings.methods else "")
+        config = arms.speculative_config(settings, {METHOD: method.name})
+        found |= draft_folders(config, others, settings.model.name)
+    return found

@@ -26,14 +26,21 @@ def running(tracker: Tracker, name: str, context: Context) -> AbstractContextMan
     """The tracked run, described by what was measured."""
     everything = asdict(context.settings)
     params = {key: everything[key] for key in ("model", "method", "workload", "load", "objective", "study", "engine")}
+    params["method"] |= {method["name"]: _given(method) for method in everything["methods"]}
     tags = {
         "measurement": measurement_of(context.settings).kind,
-        "output_law": arms.output_law(context.settings, {}),
+        "output_law": arms.configured_law(context.settings),
         "command": context.command,
         "command_line": context.command_line,
         "outputs": str(context.folder.path),
     }
     return tracker.running(name, context.sweep_key, params, tags)
+
+
+def _given(method: dict[str, Any]) -> dict[str, Any]:
+    """Of one method of several what is set, so that the list of all stays readable."""
+    config = {key: value for key, value in method["speculative_config"].items() if value is not None}
+    return {**config, "search": method["search"]}
 
 
 def leave(context: Context, result: Result, tracker: Tracker) -> None:
@@ -62,9 +69,10 @@ def leave(context: Context, result: Result, tracker: Tracker) -> None:
 def drafting(settings: Settings, result: Result) -> Drafting:
     """What all drafting arms of the run have in common; a law that was searched over is nobody's."""
     config = arms.speculative_config(settings, {}) or {}
-    blocks = (settings.method.search, settings.search.get("method") or {})
+    method = settings.method.name if settings.methods else config.get("method", "none")
+    blocks = (*(method.search for method in settings.all_methods), settings.search.get("method") or {})
     searched = any(block.get("rejection_sample_method") is not None for block in blocks)
-    return Drafting(config.get("method", "none"), "searched" if searched else arms.output_law(settings, {}))
+    return Drafting(method, "searched" if searched else arms.configured_law(settings))
 
 
 def tracked(result: Result) -> dict[str, Any]:

@@ -39,10 +39,11 @@ def _check_recording(settings: Settings) -> None:
             f"workload {settings.workload.name} has no recorded responses; a replay takes workload=recorded"
         )
     try:
-        refuse_with_model((settings.method.speculative_config or {}).get("method") or "none")
+        for method in settings.all_methods:
+            refuse_with_model((method.speculative_config or {}).get("method") or "none")
     except ConfigError as error:
         raise UsageError(str(error)) from error
-    if (law := arms.output_law(settings, {})) != TARGET:
+    if (law := arms.configured_law(settings)) != TARGET:
         raise UsageError(
             f"rejection_sample_method makes the answers {law}, but a replay compares drafts with what was recorded; "
             "leave it out"

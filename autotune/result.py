@@ -32,6 +32,7 @@ class Result:
     only the first is lossless, and a synthetic number is never confirmed.
     `measurement` says what they are of: "measured" time, time "predicted" from step costs, or, "replayed" without any
     clock, tokens per target pass. `warm_requests` responses were in the method's cache before every run.
+    `method` is the one that won, where several were searched.
     `details` explains: how the interval was made, the search's own number, the runner-up, notes to the reader.
     """
 
@@ -72,6 +73,7 @@ class Result:
             "command": self.command,
             "model": self.model,
             "method": self.method,
+            "searched": self.details.get("space", {}).get("searched", self.method),
             "workload": self.workload,
             "measurement": self.measurement,
             "warm_requests": self.warm_requests,

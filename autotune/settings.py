@@ -127,7 +127,11 @@ class TrackingSettings:
 
 @dataclass(frozen=True)
 class Settings:
-    """Everything of one run. `search` is the top-level block of the command line."""
+    """Everything of one run. `search` is the top-level block of the command line.
+
+    Where several methods are searched they stand in `methods`, and `method` has their common name and no drafts.
+    `left_out` are the methods of conf/method/auto.yaml for which the model has no draft.
+    """
 
     model: ModelSettings
     method: MethodSettings
@@ -139,6 +143,18 @@ class Settings:
     tracking: TrackingSettings
     search: Mapping[str, Any]
     outputs: str
+    methods: tuple[MethodSettings, ...] = ()
+    left_out: tuple[str, ...] = ()
+
+    @property
+    def all_methods(self) -> tuple[MethodSettings, ...]:
+        """Those that are searched, the simplest first; of most studies the one method."""
+        return self.methods or (self.method,)
+
+    def method_of(self, parameters: Mapping[str, Any]) -> MethodSettings:
+        """The method that a configuration drafts with. Of several and without a choice it is none: `method` itself."""
+        chosen = parameters.get("method")
+        return next((method for method in self.methods if method.name == chosen), self.method)
 
     @property
     def replays(self) -> bool:

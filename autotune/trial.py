@@ -48,7 +48,11 @@ class Trial:
     @property
     def key(self) -> tuple[tuple[str, Any], ...]:
         """Equal for trials of the same configuration."""
-        return tuple(sorted(self.parameters.items()))
+        return tuple(sorted((path, _hashable(value)) for path, value in self.parameters.items()))
+
+
+def _hashable(value: Any) -> Any:
+    return tuple(map(_hashable, value)) if isinstance(value, list | tuple) else value
 
 
 def trial_from_json(plain: Mapping[str, Any]) -> Trial:

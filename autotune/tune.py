@@ -14,6 +14,7 @@ from autotune.inputs import Inputs, check, open_worker, worker_for
 from autotune.leave import leave, running, tracker_for
 from autotune.result import Result
 from autotune.runner import TrialRunner
+from autotune.search_space import words
 from autotune.status import Cause
 from autotune.study.open import OpenStudy, open_study
 from autotune.trial import Trial, ranking
@@ -66,6 +67,8 @@ class Tuning:
         study = {"name": self._ledger.name, "storage": self._study.url, "trials_found": len(trials)}
         self._folder.write_json("study.json", study)
         self._display.plan(self._total, next(iter(ranking(trials)), None))
+        if text := words(self._settings):
+            self._display.say(text)
         if trials:
             self._display.say(
                 f"study {self._ledger.name} goes on: {len(trials)} of {self._total} trials are there already"

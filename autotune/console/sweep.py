@@ -49,5 +49,10 @@ def _row(job: dict[str, Any], common: set[str]) -> list[str]:
         "yes" if line["lossless"] else "no" if law == TARGET else f"no: {law}",
         words.number(metrics["tpot_ms"]["p50"], 3),
         words.percent(metrics["acceptance_rate"]),
-        "  ".join(f"{name}={value}" for name, value in line["parameters"].items()),
+        "  ".join(f"{name}={value}" for name, value in {**_method(line), **line["parameters"]}.items()),
     ]
+
+
+def _method(line: dict[str, Any]) -> dict[str, str]:
+    """The method that won, where several were searched."""
+    return {"method": line["method"]} if line.get("searched", line["method"]) != line["method"] else {}

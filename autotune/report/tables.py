@@ -48,7 +48,7 @@ def trial_rows(run: Run) -> list[dict[str, Any]]:
     return [
         {
             "number": trial["number"] + 1,
-            "parameters": [shortened(name, value) for name, value in trial["parameters"].items()],
+            "parameters": [shortened(name, trial["parameters"].get(name, "")) for name in parameter_names(run)],
             "speedup": words.labelled(trial["speedup"], trial.get("output_law", TARGET)),
             "interval": words.bounds(trial["interval"]),
             "status": trial["status"],
@@ -69,7 +69,8 @@ def _pooled(trial: dict[str, Any]) -> str:
 
 
 def parameter_names(run: Run) -> list[str]:
-    return list(next((trial["parameters"] for trial in run.trials), {}))
+    """Of all trials: where several methods were searched, each has its own."""
+    return list(dict.fromkeys(name for trial in run.trials for name in trial["parameters"]))
 
 
 def batch_rows(run: Run) -> list[dict[str, str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import warnings
+from functools import partial
 from typing import Any
 
 import optuna
@@ -19,9 +20,9 @@ def start_points(space: Space, settings: StudySettings) -> list[Coordinates]:
     """The configured values first. Where the trials can try every point, all of them follow, in a seeded order."""
     if not space.dimensions:
         return []
-    points = [space.default_coordinates()]
+    points = space.starts()
     if space.size is not None and space.size <= settings.n_trials:
-        rest = [point for point in space.grid() if point != points[0]]
+        rest = [point for point in space.grid() if point not in points]
         random.Random(settings.seed).shuffle(rest)
         points += rest
     return points
@@ -29,13 +30,14 @@ def start_points(space: Space, settings: StudySettings) -> list[Coordinates]:
 
 def draw(trial: optuna.Trial, space: Space) -> Coordinates:
     """One point, drawn by the sampler of the trial's study; what the trial has already stays."""
-    return {dimension.coordinate: suggest(trial, dimension) for dimension in space.dimensions}
+    space.draw(partial(suggest, trial))  # asks for what belongs to this point: another method's keys stay undrawn
+    return dict(trial.params)
 
 
 def suggest(trial: optuna.Trial, dimension: Dimension) -> Any:
     """Draw one coordinate."""
     if dimension.kind == "categorical":
-        return trial.suggest_categorical(dimension.coordinate, list(dimension.choices))
+        return trial.suggest_categorical(dimension.coordinate, dimension.values())
     if dimension.kind == "int":
         step = int(dimension.step or 1)
         return trial.suggest_int(

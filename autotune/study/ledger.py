@@ -20,6 +20,8 @@ from autotune.study.drawing import draw, sampler, start_points
 from autotune.trial import Trial, trial_from_json
 
 RECORD, COMPLETED, KEY = "record", "completed", "key"
+FIXED = "fixed"
+"""Of an enqueued trial: parameters that stand in the place of what its coordinates say."""
 STATES = {
     Status.COMPLETE: TrialState.COMPLETE,
     Status.PRUNED: TrialState.PRUNED,
@@ -72,7 +74,7 @@ class Ledger:
         trial = optuna.Trial(self._study, left[0]._trial_id) if left else self._study.ask()
         drawn = draw(trial, self._space)
         self._open[trial.number] = trial
-        return trial.number, self._space.parameters(drawn)
+        return trial.number, {**self._space.parameters(drawn), **trial.user_attrs.get(FIXED, {})}
 
     def tell(self, record: Trial) -> None:
         trial = self._open.pop(record.number)

@@ -72,9 +72,8 @@ def _storage(url: str) -> optuna.storages.BaseStorage:
 
 
 def _check_dimensions(study: optuna.Study, space: Space) -> None:
-    wanted = {dimension.coordinate for dimension in space.dimensions}
     for trial in study.get_trials(deepcopy=False):
-        if trial.params and set(trial.params) != wanted and trial.state.is_finished():
+        if trial.params and trial.state.is_finished() and not space.has(trial.params):
             raise UsageError(
                 f"study {study.study_name} was begun with other dimensions ({', '.join(sorted(trial.params))}); "
                 f"give this one another study.name, or study.resume=never"

@@ -16,12 +16,12 @@ from autotune.metrics import OBJECTIVES
 from autotune.models import PROJECT
 from autotune.overrides import CONF
 from autotune.settings import Settings
-from autotune.space import space_of
+from autotune.search_space import space_of
 from engine.speculative_config import SpeculativeConfig
 
 GROUPS = ("model", "method", "workload", "load", "objective", "study", "engine", "tracking", "experiment")
 CHOICES = [(path.parent.name, path.stem) for path in sorted(CONF.glob("*/*.yaml")) if path.parent.name in GROUPS]
-METHODS = [name for group, name in CHOICES if group == "method"]
+METHODS = [name for group, name in CHOICES if group == "method" and name != "auto"]
 
 
 def settings_for(*overrides: str) -> Settings:
@@ -52,6 +52,15 @@ def test_a_method_s_start_is_a_legal_point_of_its_space(method: str) -> None:
     assert set(start) == {dimension.path for dimension in space.dimensions}
     SpeculativeConfig.from_any(arms.speculative_config(settings, start))
     assert arms.speculative_config(settings, start) == arms.speculative_config(settings, {})
+
+
+def test_auto_is_every_method_that_drafts() -> None:
+    settings = settings_for("method=auto")
+    assert {method.name for method in settings.methods} == set(METHODS) - {"none"}
+    assert settings.left_out == ()
+    assert [space_of(settings).parameters(start)["method"] for start in space_of(settings).starts()] == [
+        method.name for method in settings.methods
+    ]
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from autotune.dimension import Dimension, parse
+from autotune.dimension import Dimension
 from autotune.errors import UsageError
+from autotune.search_block import parse
 from autotune.space import Space
 
 WINDOW = Space(
@@ -79,7 +80,7 @@ def test_sizes(block: dict, size: int | None) -> None:
         ({"categorical": []}, "at least one"),
         ({"categorical": "ab"}, "a list"),
         ({"categorical": [1], "log": True}, "belong to int and float"),
-        ({"categorical": [[1]]}, "must be a number, a text"),
+        ({"categorical": [{"a": 1}]}, "must be a number, a text"),
     ],
 )
 def test_wrong_blocks_are_refused(block: object, part: str) -> None:
