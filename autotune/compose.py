@@ -40,7 +40,7 @@ def resolve(config: Mapping[str, Any]) -> Settings:
         if key not in TOP_LEVEL:
             raise UsageError(f"unknown key {key}; {nearest(str(key), TOP_LEVEL)}")
     choice = config.get("method")
-    methods = tuple(map(method, joint.entries(choice).values())) if joint.is_joint(choice) else ()
+    methods = tuple(method(entry) for entry in joint.entries(choice).values())
     config = {**config, "load": with_slo(config.get("load")), "study": with_trials(config.get("study"), len(methods))}
     groups: dict[str, Any] = {name: build(cls, config.get(name), name) for name, cls in PLAIN_GROUPS.items()}
     groups["workload"] = with_recording(groups["workload"], groups["model"])
@@ -56,7 +56,7 @@ def resolve(config: Mapping[str, Any]) -> Settings:
         search=search,
         outputs=outputs,
         methods=methods,
-        left_out=tuple(choice.get("left_out", ())) if methods else (),
+        left_out=joint.left_out(choice),
     )
 
 
@@ -67,18 +67,15 @@ def with_trials(study: object, num_methods: int) -> object:
     return {**study, "n_trials": TRIALS + TRIALS_PER_METHOD * max(0, num_methods - 1)}
 
 
-def several(values: Mapping[str, Any]) -> MethodSettings:
+def several(values: object) -> MethodSettings:
     """What stands for the methods of a joint study together."""
-    joint.check(values)
-    if not isinstance(values.get("name"), str):
-        raise UsageError(f"method.name is {values.get('name')!r}; it must be text")
     for entry in joint.entries(values).values():
         if entry.get("warm_requests"):
             raise UsageError(
                 f"method.{entry.get('name')}.warm_requests is {entry['warm_requests']}, but methods are compared with "
                 "nothing remembered; search this method alone to measure it warm"
             )
-    return MethodSettings(values["name"], None, {})
+    return MethodSettings(joint.name(values), None, {})
 
 
 def with_slo(load: object) -> object:

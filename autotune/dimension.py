@@ -18,8 +18,8 @@ METHOD = "method"
 
 @dataclass(frozen=True)
 class Dimension:
-    """`path` is the key it sets. With `plus`, what is drawn is the difference to the value of that other key. `owner` is
-    the method that the key belongs to, where several are searched.
+    """`path` is the key it sets. With `plus`, what is drawn is the difference to the value of that other key.
+    `owner` is the method that the key belongs to, where several are searched.
     """
 
     path: str

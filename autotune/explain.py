@@ -15,7 +15,7 @@ def explain(error: Exception, model: str = "") -> str:
     draft = re.search(r"Interpolation key 'model\.drafts\.(\w+)' not found", text)
     if draft:
         return no_draft(draft[1], model)
-    option = re.search(r"Could not find '([\w-]+)/([^']+)'", text)
+    option = re.search(r"Could not (?:find|load) '([\w-]+)/([^']+)'", text)
     if option and (CONF / option[1]).is_dir():
         return unknown_option(option[1], option[2])
     group = re.search(r"Could not override '([^'@]+)(?:@[^']*)?'.*\nNo match in the defaults list", text, re.S)
@@ -41,8 +41,11 @@ def unknown_key(key: str, text: str) -> str:
     keys = known_keys()
     if key in keys:
         return " ".join(line.strip() for line in text.splitlines() if line.strip())
-    root, _, _ = key.partition(".")
+    root, last = key.partition(".")[0], key.rpartition(".")[2]
     same_group = [name for name in keys if name.startswith(root + ".")]
+    same_key = [name for name in same_group if name.endswith("." + last)]  # of another of several methods
+    if same_key:
+        return f"unknown key {key!r}; allowed: {', '.join(same_key)}"
     return f"unknown key {key!r}; {nearest(key, same_group or groups())}"
 
 

@@ -49,7 +49,9 @@ def check(settings: Settings, *, searching: bool) -> Inputs:
     if metric not in OBJECTIVES:
         raise UsageError(f"unknown objective.metric {metric!r}; {nearest(metric, list(OBJECTIVES))}")
     if settings.methods and not searching:
-        raise UsageError(f"method {settings.method.name} is several, and one configuration is measured; choose one method")
+        raise UsageError(
+            f"method {settings.method.name} is several, and one configuration is measured; choose one method"
+        )
     check_replay(settings)
     check_load(settings)
     _check_fields(settings)

@@ -23,18 +23,16 @@ def with_methods(words: list[str]) -> list[str]:
     return [f"{GROUP}={_choices(word.partition('=')[2])}" if word.startswith(f"{GROUP}=") else word for word in words]
 
 
-def is_joint(method: object) -> bool:
-    """Whether a composed `method` holds several, each with a method of its own."""
-    return isinstance(method, Mapping) and "method" not in method and bool(entries(method))
-
-
-def entries(method: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
-    """The methods by name, in order."""
+def entries(method: object) -> dict[str, Mapping[str, Any]]:
+    """The methods of a composed `method` by name, in order; nothing where it is itself one."""
+    if not isinstance(method, Mapping) or "method" in method:
+        return {}
     return {key: value for key, value in method.items() if isinstance(value, Mapping) and "method" in value}
 
 
-def check(method: Mapping[str, Any]) -> None:
-    """UsageError for a key that belongs to no method of the joint study."""
+def name(method: object) -> str:
+    """Of the methods together; UsageError where there is none, or a key that belongs to no method."""
+    assert isinstance(method, Mapping)
     found = entries(method)
     for key in method:
         if key not in found and key not in OURS:
@@ -42,6 +40,14 @@ def check(method: Mapping[str, Any]) -> None:
                 f"method.{key} belongs to no method of {method.get('name')}; give method.NAME.{key}, "
                 f"with NAME one of {', '.join(found)}"
             )
+    if not isinstance(method.get("name"), str):
+        raise UsageError(f"method.name is {method.get('name')!r}; it must be text")
+    return str(method["name"])
+
+
+def left_out(method: object) -> tuple[str, ...]:
+    """The methods that were left out because the model has no draft for them."""
+    return tuple(method.get("left_out", ())) if isinstance(method, Mapping) else ()
 
 
 def plain(config: Any) -> dict[str, Any]:
@@ -52,23 +58,23 @@ def plain(config: Any) -> dict[str, Any]:
 
     missing: list[str] = []
     method = config.get(GROUP)
-    if is_joint(method) and method.get(SKIP):
-        missing = [name for name in entries(method) if _lacks_draft(method, name)]
+    if entries(method) and method.get(SKIP):
+        missing = [entry for entry in entries(method) if _lacks_draft(method, entry)]
         config = OmegaConf.masked_copy(config, list(config))
         OmegaConf.set_struct(config, False)
-        for name in missing:
-            del config[GROUP][name]
+        for entry in missing:
+            del config[GROUP][entry]
     found: Any = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
     if missing:
         found[GROUP]["left_out"] = missing
     return found
 
 
-def _lacks_draft(method: Any, name: str) -> bool:
+def _lacks_draft(method: Any, entry: str) -> bool:
     from omegaconf.errors import InterpolationKeyError
 
     try:
-        method[name].get("model")
+        method[entry].get("model")
     except InterpolationKeyError:
         return True
     return False

@@ -39,7 +39,7 @@ class MethodDimension:
 
     def locate(self, values: Mapping[str, Any]) -> dict[str, Any]:
         name = values.get(METHOD)
-        if name not in self.branches:
+        if not isinstance(name, str) or name not in self.branches:
             raise Outside(METHOD, name, str(self.choice))
         return {METHOD: name, **self.branches[name].coordinates(values)}
 

@@ -63,7 +63,9 @@ def words(settings: Settings) -> str:
     """The methods in a sentence; empty where there is one."""
     if not settings.methods:
         return ""
-    without = f"; without {', '.join(settings.left_out)}, for which the model names no draft" if settings.left_out else ""
+    without = (
+        f"; without {', '.join(settings.left_out)}, for which the model names no draft" if settings.left_out else ""
+    )
     return f"methods: {', '.join(method.name for method in settings.methods)}{without}"
 
 

@@ -2,8 +2,8 @@
 configuration.
 
 A coordinate is what the sampler draws; a parameter is a key of the configuration by its path
-("method.prompt_lookup_max"). They differ for a dimension with `plus`, where the coordinate is a difference, for trees and
-schedules, which are drawn part by part, and where several methods are searched: there the parameter and coordinate
+("method.prompt_lookup_max"). They differ for a dimension with `plus`, where the coordinate is a difference; for trees
+and schedules, which are drawn part by part; and where several methods are searched: there the parameter and coordinate
 "method" names one, and the coordinates of its keys begin with its name ("ngram.prompt_lookup_max").
 """
 
@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from autotune.dimension import Dimension, Outside, Parameters, Suggest
+from autotune.dimension import Dimension, Parameters, Suggest
 
 
 class Searched(Protocol):
@@ -129,6 +129,3 @@ class Space:
 
 def _merged(parts: list[dict[str, Any]] | tuple[dict[str, Any], ...]) -> dict[str, Any]:
     return {name: value for part in parts for name, value in part.items()}
-
-
-__all__ = ["Outside", "Parameters", "Searched", "Space"]

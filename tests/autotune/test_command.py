@@ -7,8 +7,8 @@ import subprocess
 import sys
 import time
 
-KEYS = ["schema", "command", "model", "method", "workload", "measurement", "warm_requests", "parameters", "speedup",
-"speedup_ci", "confirmed", "lossless", "output_law", "metrics", "baseline", "trials", "outputs",
+KEYS = ["schema", "command", "model", "method", "searched", "workload", "measurement", "warm_requests", "parameters",
+"speedup", "speedup_ci", "confirmed", "lossless", "output_law", "metrics", "baseline", "trials", "outputs",
 "environment"]  # fmt: skip
 METRIC_KEYS = ["tpot_ms", "output_tokens_per_s", "acceptance_rate", "mean_acceptance_length", "tokens_per_target_pass",
                "acceptance_per_position", "num_drafts", "num_draft_tokens", "num_accepted_tokens"]  # fmt: skip

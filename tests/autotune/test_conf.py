@@ -15,8 +15,8 @@ from autotune.compose import resolve
 from autotune.metrics import OBJECTIVES
 from autotune.models import PROJECT
 from autotune.overrides import CONF
-from autotune.settings import Settings
 from autotune.search_space import space_of
+from autotune.settings import Settings
 from engine.speculative_config import SpeculativeConfig
 
 GROUPS = ("model", "method", "workload", "load", "objective", "study", "engine", "tracking", "experiment")
