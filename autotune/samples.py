@@ -72,6 +72,9 @@ class Counters:
     other_s: float = 0.0
     accepted_nodes: tuple[int, ...] = ()
     tried_nodes: tuple[int, ...] = ()
+    drafts_cut: int = 0
+    shortened: int = 0
+    lengthened: int = 0
 
     def __add__(self, more: Counters) -> Counters:
         return Counters(*(_add(getattr(self, f.name), getattr(more, f.name)) for f in fields(self)))

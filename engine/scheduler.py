@@ -26,10 +26,6 @@ class Scheduler:
         self._budget = budget
         self.waiting: deque[Sequence] = deque()
         self.running: list[Sequence] = []
-        self.reset_counters()
-
-    def reset_counters(self) -> None:
-        self.num_drafts_cut = 0
 
     @property
     def is_idle(self) -> bool:
@@ -69,7 +65,6 @@ class Scheduler:
             while cut[i] > 0 and blocks(length + rows(cut[i])) - blocks(length) > free:
                 cut[i] -= 1
             free -= blocks(length + rows(cut[i])) - blocks(length) if cut[i] > 0 else 0
-            self.num_drafts_cut += cut[i] < limits[i]
         return cut
 
     def remove(self, sequence: Sequence) -> None:

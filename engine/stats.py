@@ -148,6 +148,7 @@ class StepTimings:
     num_target_rows: int = 0
     num_prompt_tokens: int = 0
     num_preemptions: int = 0
+    num_drafts_cut: int = 0  # made shorter, or not at all, because the cache had no room
     num_output_tokens: int = 0
     num_decode_passes: int = 0
     num_decode_tokens: int = 0

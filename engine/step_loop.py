@@ -3,6 +3,7 @@
 import itertools
 import time
 from collections.abc import Mapping
+from operator import lt
 from typing import Any
 
 import torch
@@ -135,7 +136,7 @@ class StepLoop:
     @property
     def num_drafts_cut(self) -> int:
         """How many drafts were made shorter, or not at all, because the cache had no room for them."""
-        return self._scheduler.num_drafts_cut
+        return self.timing.num_drafts_cut
 
     @property
     def num_draft_rows(self) -> int:
@@ -146,8 +147,9 @@ class StepLoop:
         return not self._scheduler.is_idle
 
     def _draft(self, batch: Batch) -> Draft:
-        limits = self.control.limits(batch.decoding, self.num_running, self.kv_cache_usage)
-        limits = self._scheduler.cut(batch.decoding, limits, self._proposer.num_rows)
+        wanted = self.control.limits(batch.decoding, self.num_running, self.kv_cache_usage)
+        limits = self._scheduler.cut(batch.decoding, wanted, self._proposer.num_rows)
+        self.timing.num_drafts_cut += sum(map(lt, limits, wanted))
         return self._proposer.propose(batch.decoding, limits) if any(limits) else Draft.empty(len(limits))
 
     def _forward(self, rows: Rows) -> TargetOutput:
@@ -217,7 +219,6 @@ class StepLoop:
         self.control = Control(self.speculative_config, self._cache.num_slots)
         self.stats = SpecDecodingStats(self.speculative_config.num_speculative_tokens or 0)
         self.timing = StepTimings()
-        self._scheduler.reset_counters()
         self._watching.totals.follow(self.stats, self.timing)
         self.steps_by_batch = StepsByBatch()
 

@@ -128,4 +128,7 @@ def counters(engine: Any) -> Counters:
         timing.other,
         tuple(stats.node_accepted),
         tuple(stats.node_tried),
+        timing.num_drafts_cut,
+        engine.control.stats.num_shortened,
+        engine.control.stats.num_lengthened,
     )

@@ -15,8 +15,10 @@ from typing import Any
 
 import numpy as np
 
+from engine.control import Control
 from engine.errors import ConfigError, OutOfMemoryError
 from engine.outputs import RequestMetrics, RequestOutput
+from engine.speculative_config import SpeculativeConfig
 from engine.stats import SpecDecodingStats, StepTimings
 from engine.step_stats import StepsByBatch
 
@@ -83,6 +85,7 @@ class FakeEngine:
         self.stats, self.timing, self.steps_by_batch = SpecDecodingStats(self.k), StepTimings(), StepsByBatch()
 
     remembers_requests = False
+    control = Control(SpeculativeConfig(), max_num_seqs=1)
 
     def remember(self, responses: list[list[int]]) -> None:
         raise ConfigError("the fake engine remembers nothing")
