@@ -86,3 +86,24 @@ def test_tokens_are_the_same_with_every_method_and_the_decisions_are_counted(ran
     assert counted[0][0].num_shortened > 0
     assert counted[0][0].num_probes > 0
     assert 0 < counted[0][1] < fixed
+
+
+def test_a_nearly_full_cache_stops_drafting_and_a_drained_one_resumes(random_model):
+    """From the counters: no draft in a step that begins above the threshold, and some before and after."""
+    settings = NGRAM | {"adaptive": True, "adaptive_low_acceptance": 0.0, "adaptive_memory_threshold": 0.5}
+    wishes = [SamplingParams(max_tokens=n, temperature=0.0, ignore_eos=True) for n in (12, 20, 60, 60)]
+    engine = Engine.load(random_model, None, max_num_seqs=4, kv_cache_tokens=320, dtype="float32", num_threads=1)
+    expected = [output.token_ids for output in engine.generate([LOOP] * 4, wishes)]
+    engine.configure_speculation(settings)
+    for i, wish in enumerate(wishes):
+        engine.add_request(str(i), LOOP, wish)
+    outputs, above, below = {}, 0, 0
+    while engine.has_unfinished_requests():
+        full, before = engine.num_running and engine.kv_cache_usage > 0.5, engine.stats.num_drafts
+        outputs |= {output.request_id: output.token_ids for output in engine.step()}
+        above += (engine.stats.num_drafts - before) * full
+        below += (engine.stats.num_drafts - before) * (not full)
+    stats = engine.control.stats
+    assert [outputs[str(i)] for i in range(4)] == expected
+    assert stats.num_cutoff_lowered > 0 < stats.num_cutoff_raised
+    assert above == 0 < below
