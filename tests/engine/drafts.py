@@ -10,7 +10,8 @@ from omegaconf import OmegaConf
 from engine.speculative_config import field_names
 from tests.engine.conftest import save_model
 
-METHODS = sorted((Path(__file__).resolve().parents[2] / "conf" / "method").glob("*.yaml"))
+YAMLS = sorted((Path(__file__).resolve().parents[2] / "conf" / "method").glob("*.yaml"))
+METHODS = [path for path in YAMLS if "method" in OmegaConf.load(path)]  # auto.yaml chooses among the others
 LAYOUTS = {
     "eagle": "eagle_llama3",
     "eagle3": "eagle3_reference",
