@@ -1,15 +1,15 @@
 """What counters of past drafts say a node's acceptance is, also of nodes that were never drafted: for `best_first`."""
 
+from collections import Counter
 from collections.abc import Sequence
-from functools import cache
 
 from engine.stats import SpecDecodingStats
-from engine.tree.best_first import Acceptance
 from engine.tree.literal import Node
 from engine.tree.token_tree import TokenTree
 
-PRIOR_DRAFTS = 4.0  # a node's own count weighs as much as its depth's and rank's when its parent was reached so often
+Run = tuple[TokenTree, SpecDecodingStats]
 FIRST, NEXT_RANK = 0.5, 0.5  # nothing measured: of a first child; of a child relative to the sibling before it
+PRIOR = 10.0  # tries that what is less specific weighs: a node's depth and rank, its rank alone, the rank before
 
 
 def unmeasured(node: Node) -> float:
@@ -17,36 +17,46 @@ def unmeasured(node: Node) -> float:
     return FIRST * NEXT_RANK ** node[-1]
 
 
-def measured(tree: TokenTree, stats: SpecDecodingStats) -> Acceptance:
-    """From the counters of a run that drafted `tree`: accepted / drafts that reached the parent, drawn towards the
-    acceptance of the same depth and rank, which stands alone for nodes that are not in the tree.
+class Measured:
+    """Counts of several runs, each of which drafted one tree, together.
 
-    "Reached" counts the drafts that had no such node too, so the product along a path is the share of drafts in which
-    it was accepted, whatever a method leaves empty.
+    A node's acceptance is accepted / drafts that reached its parent, drawn towards that of its depth and rank. Drafts
+    that had no such node are counted too, so the product along a path is the share of drafts in which it was accepted,
+    whatever a method leaves empty.
     """
-    counts = [*stats.node_accepted, *[0] * (len(tree) - len(stats.node_accepted))]
-    accepted = dict(zip(tree.nodes, counts, strict=True))
-    by_rank = _by_depth_and_rank(stats.acceptance_by_depth_and_rank())
 
-    def acceptance(node: Node) -> float:
-        guess = by_rank(node)
-        if node not in accepted:
-            return guess
-        reached = accepted[node[:-1]] if len(node) > 1 else stats.num_drafts
-        return (accepted[node] + PRIOR_DRAFTS * guess) / (reached + PRIOR_DRAFTS)
+    def __init__(self, runs: Sequence[Run]):
+        self._accepted: Counter[Node] = Counter()
+        self._reached: Counter[Node] = Counter()
+        self._by_rank: dict[tuple[int, int], list[int]] = {}  # (depth, rank), depth 0 for all together: accepted, tried
+        for tree, stats in runs:
+            self._add_nodes(tree, stats)
+            self._add_ranks(stats)
 
-    return acceptance
+    def known(self, node: Node) -> float:
+        """0 for nodes that no run had: for a tree that promises no more than was seen."""
+        return self.guess(node) if node in self._reached else 0.0
 
+    def guess(self, node: Node) -> float:
+        """Of any node: for a tree that finds out."""
+        expected = self._of_rank(len(node), node[-1])
+        return (self._accepted[node] + PRIOR * expected) / (self._reached[node] + PRIOR)
 
-def _by_depth_and_rank(table: Sequence[Sequence[float | None]]) -> Acceptance:
-    """table[depth - 1][rank]; deeper levels as the deepest one, further ranks as half the rank before."""
+    def _of_rank(self, depth: int, rank: int) -> float:
+        """Of all nodes of that depth and rank, drawn towards all of that rank, and these towards the rank before."""
+        less_specific = self._of_rank(0, rank) if depth else NEXT_RANK * self._of_rank(0, rank - 1) if rank else FIRST
+        accepted, tried = self._by_rank.get((depth, rank), (0, 0))
+        return (accepted + PRIOR * less_specific) / (tried + PRIOR)
 
-    @cache
-    def chance(depth: int, rank: int) -> float:
-        row = table[depth - 1] if depth else []
-        found = row[rank] if rank < len(row) else None
-        if found is not None:
-            return found
-        return NEXT_RANK * chance(depth, rank - 1) if rank else FIRST
+    def _add_nodes(self, tree: TokenTree, stats: SpecDecodingStats) -> None:
+        counts = [*stats.node_accepted, *[0] * (len(tree) - len(stats.node_accepted))]
+        accepted = dict(zip(tree.nodes, counts, strict=True))
+        self._accepted.update(accepted)
+        self._reached.update({node: accepted.get(node[:-1], stats.num_drafts) for node in tree.nodes})
 
-    return lambda node: chance(min(len(node), len(table)), node[-1])
+    def _add_ranks(self, stats: SpecDecodingStats) -> None:
+        for depth, (accepted, tried) in enumerate(zip(stats.tree_accepted, stats.tree_tried, strict=True), start=1):
+            for rank, counts in enumerate(zip(accepted, tried, strict=True)):
+                for key in ((depth, rank), (0, rank)):
+                    total = self._by_rank.setdefault(key, [0, 0])
+                    total[0], total[1] = total[0] + counts[0], total[1] + counts[1]
