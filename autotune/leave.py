@@ -51,7 +51,7 @@ def leave(context: Context, result: Result, tracker: Tracker) -> None:
     folder.write_json("best.json", result.best())
     if not refusal(result.output_law):
         folder.write_json("speculative_config.json", result.best()["speculative_config"])
-    counters = folder.counters.text(context.settings.model.name, drafting(context.settings, result))
+    counters = folder.counters.text(context.settings.model.name, drafting(context.settings))
     folder.write_text("prometheus.txt", counters)
     write_report(folder.path)
     tracker.finish(
@@ -66,7 +66,7 @@ def leave(context: Context, result: Result, tracker: Tracker) -> None:
     )
 
 
-def drafting(settings: Settings, result: Result) -> Drafting:
+def drafting(settings: Settings) -> Drafting:
     """What all drafting arms of the run have in common; a law that was searched over is nobody's."""
     config = arms.speculative_config(settings, {}) or {}
     method = settings.method.name if settings.methods else config.get("method", "none")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -69,12 +68,11 @@ def test_requests_say_how_many_of_each_draft_were_accepted(commands) -> None:
 
 def test_the_law_of_the_output_is_named() -> None:
     words = ("method.rejection_sample_method=synthetic", "method.synthetic_acceptance_length=2")
-    plain = SimpleNamespace(parameters={"num_speculative_tokens": 3})
-    searched = SimpleNamespace(parameters={"rejection_sample_method": "standard"})
-    assert drafting(settings_for(*words), plain) == ("ngram", "synthetic")
-    assert drafting(settings_for(), plain) == ("ngram", "target")
-    assert drafting(settings_for(), searched) == ("ngram", "searched")
-    assert drafting(settings_for("method=none"), plain) == ("none", "target")
+    searched = "+search.method.rejection_sample_method={categorical: [standard, typical]}"
+    assert drafting(settings_for(*words)) == ("ngram", "synthetic")
+    assert drafting(settings_for()) == ("ngram", "target")
+    assert drafting(settings_for(searched)) == ("ngram", "searched")
+    assert drafting(settings_for("method=none")) == ("none", "target")
 
 
 def test_drafts_of_different_depth_are_counted_where_they_had_a_token() -> None:
