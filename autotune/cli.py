@@ -73,9 +73,10 @@ def _job(config: Any, command: str, typed: str, jobs: Jobs) -> None:
         except Exception as error:  # raised again outside, where Hydra adds no words of its own
             jobs.error = error
         return
+    from autotune.study.naming import without_password
     from autotune.sweep import Sweep
 
-    jobs.sweep = jobs.sweep or Sweep(Path(HydraConfig.get().sweep.dir), typed)
+    jobs.sweep = jobs.sweep or Sweep(Path(HydraConfig.get().sweep.dir), without_password(typed))
     row: dict[str, Any] = {"number": len(jobs.rows), "overrides": _job_words()}
     jobs.rows.append(row)
     print(f"\njob {row['number']}: {'  '.join(row['overrides']) or 'as configured'}")

@@ -17,6 +17,7 @@ from autotune.folder import RunFolder
 from autotune.overrides import override
 from autotune.result import Result
 from autotune.settings import Settings
+from autotune.study.naming import without_password
 from autotune.sweep import Sweep
 
 WIDTH = 120
@@ -26,13 +27,13 @@ def execute(command: str, settings: Settings, path: Path, config_yaml: str, type
     """The result of the command, after everything is written and the summary is printed."""
     console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else WIDTH)
     folder = RunFolder(_short(path))
-    folder.write_text("config.yaml", config_yaml)
+    folder.write_text("config.yaml", without_password(config_yaml))
     if sweep is not None:
         sweep.join(settings)
     with Display(console) as display:
         key = sweep.key if sweep is not None else None
         try:
-            result = _command(command)(Context(command, settings, folder, display, typed, key))
+            result = _command(command)(Context(command, settings, folder, display, without_password(typed), key))
         except UsageError:
             folder.remove_if_unused()
             raise

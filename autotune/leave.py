@@ -14,6 +14,7 @@ from autotune.measurement import measurement_of, named
 from autotune.report.write import write_report
 from autotune.result import Result
 from autotune.settings import Settings
+from autotune.study.naming import without_password
 from autotune.tracking.tracker import Tracker
 from engine.metrics.totals import Drafting
 
@@ -27,6 +28,7 @@ def running(tracker: Tracker, name: str, context: Context) -> AbstractContextMan
     everything = asdict(context.settings)
     params = {key: everything[key] for key in ("model", "method", "workload", "load", "objective", "study", "engine")}
     params["method"] |= {method["name"]: _given(method) for method in everything["methods"]}
+    params["study"] = {**params["study"], "storage": without_password(str(context.settings.study.storage or ""))}
     tags = {
         "measurement": measurement_of(context.settings).kind,
         "output_law": arms.configured_law(context.settings),

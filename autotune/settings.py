@@ -106,6 +106,8 @@ class StudySettings:
     call_limit: float = ranged(low=0.1)
     load_limit: float = ranged(low=1.0)
     max_failures: int = ranged(low=1)
+    heartbeat_interval: int = ranged(low=1, default=30)
+    grace_period: int = ranged(low=2, default=120)
 
 
 @dataclass(frozen=True)

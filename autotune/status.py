@@ -20,4 +20,5 @@ class Cause(StrEnum):
     LOSSY = "not lossless"
     CRASHED = "worker crashed"
     HUNG = "worker hung"
+    LOST = "its workers were lost"
     UNMEASURED = "nothing to measure"

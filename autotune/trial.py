@@ -17,6 +17,7 @@ class Trial:
     behind.
 
     `output_law` says whose law the answers have; "target" is the model's own.
+    `worker` names who measured it, as host:process, where a study has several.
     `repeats` lists earlier trials of the same configuration whose measurements are pooled in.
     """
 
@@ -41,6 +42,7 @@ class Trial:
     started: str = ""
     samples: str = ""
     output_law: str = TARGET
+    worker: str = ""
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

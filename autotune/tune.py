@@ -11,6 +11,7 @@ from autotune.confirm import Confirmation, confirm
 from autotune.context import Context
 from autotune.errors import RunError
 from autotune.inputs import Inputs, check, open_worker, worker_for
+from autotune.joined import record_of, result_from
 from autotune.leave import leave, running, tracker_for
 from autotune.result import Result
 from autotune.runner import TrialRunner
@@ -27,7 +28,7 @@ def tune(context: Context) -> Result:
     worker = worker_for(context.settings, inputs)
     worker.begin()  # loads while the study and the tracking are opened
     try:
-        study = open_study(context.settings, inputs.space, inputs.model)
+        study = open_study(context.settings, inputs.space, inputs.model, context.display.say)
         with contextlib.closing(study):
             return Tuning(context, inputs, study, worker).run()
     finally:
@@ -46,15 +47,18 @@ class Tuning:
         size, wanted = inputs.space.size, self._settings.study.n_trials
         self._total = wanted if size is None else min(wanted, size)
         self._failures = 0
+        self._written: set[int] = set()
 
     def run(self) -> Result:
         began = time.perf_counter()
-        with running(self._tracker, self._ledger.name, self._context):
+        with running(self._tracker, self._ledger.run_name, self._context):
             environment = open_worker(self._worker, self._settings, self._inputs, self._display)
             self._take_up()
-            while len(trials := self._ledger.finished()) < self._total:
+            while len(trials := self._finished()) < self._total and not self._ledger.closed:
                 self._one_trial(trials)
-            result = self._conclude(environment, began)
+            self._ledger.end_search()
+            self._finished()
+            result = self._concluded(environment, began)
             leave(self._context, result, self._tracker)
         self._ledger.mark_completed()
         return result
@@ -63,7 +67,7 @@ class Tuning:
         """Write down what an interrupted run of this study had measured, and say what is ahead."""
         trials = self._ledger.finished()
         for trial in trials:
-            self._folder.append_trial(trial)
+            self._write(trial)
         study = {"name": self._ledger.name, "storage": self._study.url, "trials_found": len(trials)}
         self._folder.write_json("study.json", study)
         self._display.plan(self._total, next(iter(ranking(trials)), None))
@@ -79,14 +83,32 @@ class Tuning:
                 f"the space has {points}, so {self._total} of {self._settings.study.n_trials} trials are enough"
             )
 
+    def _finished(self) -> list[Trial]:
+        """All that ended. What other workers measured is written down and shown like our own."""
+        trials = self._ledger.finished()
+        for trial in trials:
+            if trial.number not in self._written:
+                self._write(trial)
+                self._display.trial(trial, next(iter(ranking(trials)), None))
+        return trials
+
+    def _write(self, trial: Trial) -> None:
+        self._written.add(trial.number)
+        self._folder.append_trial(trial)
+
     def _one_trial(self, trials: list[Trial]) -> None:
-        number, parameters = self._ledger.ask()
+        if (asked := self._ledger.ask()) is None:
+            return
+        number, parameters = asked
         ahead = self._total - len(trials) + self._runner.confirm_weight
         self._display.stretch(f"trial {number + 1}/{self._total}", ahead)
         outcome = self._runner.run(number, parameters, trials)
         trial = replace(outcome.trial, samples=self._folder.write_samples(f"trial-{number:03d}", outcome.results))
-        self._ledger.tell(trial)
-        self._folder.append_trial(trial)
+        trial = self._ledger.signed(trial)
+        if not self._ledger.tell(trial):
+            self._display.say(f"trial {number + 1} was taken over while this worker stood still; discarded here")
+            return
+        self._write(trial)
         best = next(iter(ranking([*trials, trial])), None)
         self._tracker.trial(trial, best)
         self._display.trial(trial, best)
@@ -100,6 +122,17 @@ class Tuning:
                 f"{self._failures} trials in a row failed, the last with: {trial.reason}; "
                 "mend that and repeat the command"
             )
+
+    def _concluded(self, environment: dict, began: float) -> Result:
+        """Our own conclusion, or that of the worker that was first."""
+        made: list[Result] = []
+
+        def make() -> dict:
+            made.append(self._conclude(environment, began))
+            return record_of(made[-1], self._ledger.worker)
+
+        theirs = self._ledger.conclude(make)
+        return made[-1] if theirs is None else result_from(theirs, str(self._folder.path))
 
     def _conclude(self, environment: dict, began: float) -> Result:
         trials = self._ledger.finished()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import uuid
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import optuna
@@ -31,7 +32,12 @@ STATES = {
 
 
 class Ledger:
-    """The trials of one study. Numbers count from 0 without holes."""
+    """The trials of one study, of which this process is the only worker. Numbers count from 0 without holes."""
+
+    worker = ""
+    """Who we are, where a study may have several workers."""
+    closed = False
+    """Whether another worker has ended the search."""
 
     def __init__(self, study: optuna.Study, space: Space, settings: StudySettings) -> None:
         self._study, self._space, self._settings = study, space, settings
@@ -40,6 +46,11 @@ class Ledger:
     @property
     def name(self) -> str:
         return self._study.study_name
+
+    @property
+    def run_name(self) -> str:
+        """What tracking calls our run."""
+        return f"{self.name} ({self.worker})" if self.worker else self.name
 
     @property
     def key(self) -> str:
@@ -51,8 +62,7 @@ class Ledger:
 
     def begin(self) -> None:
         """Finish what an earlier process left measured but untold, and put the default first into a new study."""
-        if KEY not in self._study.user_attrs:
-            self._study.set_user_attr(KEY, uuid.uuid4().hex)
+        self._begin_key()
         trials = self._study.get_trials(deepcopy=False)
         for frozen in trials:
             if frozen.state is TrialState.RUNNING and RECORD in frozen.user_attrs:
@@ -60,14 +70,21 @@ class Ledger:
         for point in start_points(self._space, self._settings):
             self._study.enqueue_trial(point, skip_if_exists=True)  # what an earlier process put there stays
 
+    def _begin_key(self) -> None:
+        if KEY not in self._study.user_attrs:
+            self._study.set_user_attr(KEY, uuid.uuid4().hex)
+
     def finished(self) -> list[Trial]:
         """The records of all told trials, by number."""
         states = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
         frozen = self._study.get_trials(deepcopy=False, states=states)
         return [trial_from_json(entry.user_attrs[RECORD]) for entry in frozen if RECORD in entry.user_attrs]
 
-    def ask(self) -> tuple[int, dict[str, Any]]:
-        """The number and the parameters of the next trial: first one that was left open, then a new suggestion."""
+    def ask(self) -> tuple[int, dict[str, Any]] | None:
+        """The number and the parameters of the next trial: first one that was left open, then a new suggestion.
+
+        None, after a while, where all that is left is being measured by other workers.
+        """
         left = [t for t in self._study.get_trials(deepcopy=False) if t.state is TrialState.RUNNING]
         number = left[0].number if left else len(self._study.get_trials(deepcopy=False))
         self._study.sampler = sampler(self._settings, number)
@@ -76,10 +93,27 @@ class Ledger:
         self._open[trial.number] = trial
         return trial.number, {**self._space.parameters(drawn), **trial.user_attrs.get(FIXED, {})}
 
-    def tell(self, record: Trial) -> None:
+    def signed(self, record: Trial) -> Trial:
+        """With who measured it, where several may."""
+        return record
+
+    def tell(self, record: Trial) -> bool:
+        """False where the trial is no longer ours to tell of."""
         trial = self._open.pop(record.number)
         trial.set_user_attr(RECORD, record.to_json())
         self._tell(trial, record)
+        return True
+
+    def end_search(self) -> None:
+        """No further trial is begun; returns when none is being measured."""
+
+    def conclude(self, make: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any] | None:
+        """Have `make` called by one worker; its result where that was another, else None."""
+        make()
+        return None
+
+    def close(self) -> None:
+        """Give back what is held."""
 
     def _tell(self, trial: optuna.Trial, record: Trial) -> None:
         for name, holds in (("memory", record.cause is not Cause.OUT_OF_MEMORY), ("lossless", record.cause is not

@@ -18,7 +18,8 @@ class StudyLock:
         except OSError:
             self._file.close()
             raise UsageError(
-                f"study {study} is being run by another process; wait for it, or give this one a study.name of its own"
+                f"study {study} is being run by another process, and SQLite serves one at a time; wait for it, give "
+                "this one a study.name of its own, or let both share a study.storage=postgresql://..."
             ) from None
 
     def release(self) -> None:

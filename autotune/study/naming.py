@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import asdict
 from pathlib import Path
 
@@ -48,3 +49,8 @@ def sqlite_file(url: str) -> Path | None:
     """The file behind a SQLite URL; None for other databases."""
     prefix = "sqlite:///"
     return Path(url.removeprefix(prefix)) if url.startswith(prefix) else None
+
+
+def without_password(text: str) -> str:
+    """A text with the passwords of its URLs replaced, for what is written down or sent."""
+    return re.sub(r"(\w://[^\s:/@']*):[^\s@/']+@", r"\1:***@", text)

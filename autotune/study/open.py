@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import optuna
-from sqlalchemy.exc import SQLAlchemyError
 
 from autotune.errors import UsageError
 from autotune.settings import Settings
 from autotune.space import Space
+from autotune.study.database import is_shared, open_storage
+from autotune.study.joining import join
 from autotune.study.ledger import COMPLETED, Ledger
 from autotune.study.lock import StudyLock
-from autotune.study.naming import base_name, sqlite_file, storage_url
+from autotune.study.naming import base_name, sqlite_file, storage_url, without_password
 
 
 @dataclass(frozen=True)
@@ -25,25 +27,29 @@ class OpenStudy:
     lock: StudyLock | None
 
     def close(self) -> None:
+        self.ledger.close()
         if self.lock is not None:
             self.lock.release()
 
 
-def open_study(settings: Settings, space: Space, model: Path) -> OpenStudy:
-    """UsageError for a storage that cannot be opened, a study in use, or one with other dimensions."""
+def open_study(settings: Settings, space: Space, model: Path, say: Callable[[str], None]) -> OpenStudy:
+    """UsageError for a storage that cannot be opened, a study in use, or one with other dimensions or terms."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     base = base_name(settings, model)
     url = storage_url(settings, base)
     file = sqlite_file(url)
     lock = StudyLock(file, base) if file is not None and file.parent.is_dir() else None
-    storage = _storage(url)
-    name = choose_name(base, {s.study_name: bool(s.user_attrs.get(COMPLETED)) for s in
-                              optuna.get_all_study_summaries(storage)}, settings.study.resume)  # fmt: skip
+    storage = open_storage(url, settings.study)
+    ended = {s.study_name: bool(s.user_attrs.get(COMPLETED)) for s in optuna.get_all_study_summaries(storage)}
+    name = choose_name(base, ended, settings.study.resume)
     study = optuna.create_study(storage=storage, study_name=name, direction="maximize", load_if_exists=True)
     _check_dimensions(study, space)
-    ledger = Ledger(study, space, settings.study)
+    if is_shared(url):
+        ledger: Ledger = join(study, storage, settings, space, say, anew=ended.get(name, False))
+    else:
+        ledger = Ledger(study, space, settings.study)
     ledger.begin()
-    return OpenStudy(ledger, url, lock)
+    return OpenStudy(ledger, without_password(url), lock)
 
 
 def choose_name(base: str, existing: dict[str, bool], resume: str) -> str:
@@ -59,16 +65,6 @@ def choose_name(base: str, existing: dict[str, bool], resume: str) -> str:
 def _run_number(base: str, name: str) -> int:
     tail = name.removeprefix(base + ".")
     return 1 if name == base else int(tail) if name != tail and tail.isdigit() else 0
-
-
-def _storage(url: str) -> optuna.storages.BaseStorage:
-    try:
-        return optuna.storages.RDBStorage(url)
-    except (SQLAlchemyError, ImportError, ValueError, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise UsageError(
-            f"study.storage is {url!r}, which cannot be opened ({reason}); it must be a database URL such as sqlite:///study.db"
-        ) from error
 
 
 def _check_dimensions(study: optuna.Study, space: Space) -> None:
