@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from autotune import dialect
+import json
+
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+
+from autotune import arms, dialect
+from autotune.compose import resolve
+from autotune.overrides import CONF
+from autotune.tracking.flatten import flat
+from engine import proposers
 from engine.speculative_config import CONTROL_FIELDS, field_names
 
 
@@ -28,3 +37,15 @@ def test_a_plain_config_needs_no_word() -> None:
 
 def test_the_fields_exist() -> None:
     assert set(CONTROL_FIELDS) <= set(dialect.WHERE) <= set(field_names())
+
+
+def test_a_schedule_goes_from_the_command_line_through_json_and_tracking_to_the_engine() -> None:
+    override = "method.num_speculative_tokens_per_batch_size=[[1,4,5],[5,8,2]]"
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        config = OmegaConf.to_container(compose("config", overrides=["method=ngram", override]), resolve=True)
+    config.pop("experiment", None)
+    given = json.loads(json.dumps(arms.speculative_config(resolve(config), {})))
+    name = "num_speculative_tokens_per_batch_size"
+    assert given[name] == [[1, 4, 5], [5, 8, 2]]
+    assert proposers.resolve(given).num_speculative_tokens_per_batch_size == ((1, 4, 5), (5, 8, 2))
+    assert dict(flat({"method": given}))[f"method.{name}"] == [[1, 4, 5], [5, 8, 2]]
