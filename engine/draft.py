@@ -80,7 +80,8 @@ class Draft:
         ]
         parents = None if self.parents is None else [self.parents[i] for i in keep]
         probs = None if self.probs is None else self.probs[keep]
-        return Draft([self.tokens[i] for i in keep], counts, parents, probs)
+        nodes = None if self.nodes is None else [self.nodes[i] for i in keep]
+        return Draft([self.tokens[i] for i in keep], counts, parents, probs, nodes)
 
     @cached_property
     def shapes(self) -> list[Shape]:
