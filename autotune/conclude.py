@@ -6,10 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from autotune import arms, dialect
-from autotune.analysis import interruptions, means
+from autotune import arms, notes
+from autotune.analysis import means
 from autotune.confirm import Confirmation, Confirmed
-from autotune.console import words
 from autotune.context import Context
 from autotune.load import described
 from autotune.measurement import SYNTHETIC, measurement_of
@@ -18,8 +17,6 @@ from autotune.search_space import described as described_space
 from autotune.stats import Interval
 from autotune.status import Status
 from autotune.trial import Trial, counts
-
-BACKLOG = 0.2  # of a window's requests, still queued at its end: the queue grows and does not just fluctuate
 
 
 @dataclass(frozen=True)
@@ -46,10 +43,10 @@ def from_confirmation(setting: Setting, confirmation: Confirmation, seconds: flo
         "lossless": chosen.verdict.to_json(),
         "log_gains": means(chosen.gains),
         "notes": [
-            *_standing_notes(setting, chosen.trial.output_law),
-            *_notes(setting, confirmation),
-            *_backlog_notes(setting, confirmation.baseline, chosen.metrics),
-            *_export_notes(setting, chosen.trial),
+            *notes.standing(setting.context.settings, chosen.trial.output_law),
+            *notes.of_confirmation(setting.context.settings, confirmation),
+            *notes.of_load(setting.context.settings, confirmation.baseline, chosen.metrics),
+            *notes.of_export(setting.context.settings, chosen.trial),
         ],
     }
     bounds = chosen.interval.factor_bounds
@@ -80,10 +77,10 @@ def from_trial(setting: Setting, trial: Trial, seconds: float) -> Result:
         "lossless": dict(trial.lossless),
         "log_gains": means(trial.gains),
         "notes": [
-            *_standing_notes(setting, trial.output_law),
+            *notes.standing(setting.context.settings, trial.output_law),
             *([] if complete else [f"The measurement {trial.status}: {trial.reason or trial.cause}."]),
-            *_backlog_notes(setting, trial.baseline, trial.metrics),
-            *_export_notes(setting, trial),
+            *notes.of_load(setting.context.settings, trial.baseline, trial.metrics),
+            *notes.of_export(setting.context.settings, trial),
         ],
     }
     return _result(
@@ -107,7 +104,7 @@ def without_winner(setting: Setting, seconds: float) -> Result:
     law = arms.configured_law(setting.context.settings)
     return _result(
         setting, {}, speedup=None, interval=None, lossless=lossless, confirmed=False, metrics={}, baseline={},
-        details={**_measured(setting, seconds), "notes": [*_standing_notes(setting, law), note]},
+        details={**_measured(setting, seconds), "notes": [*notes.standing(setting.context.settings, law), note]},
     )  # fmt: skip
 
 
@@ -150,38 +147,6 @@ def _measured(setting: Setting, seconds: float) -> dict[str, Any]:
     }
 
 
-def _standing_notes(setting: Setting, output_law: str) -> list[str]:
-    """What holds for every number of the run."""
-    warm = setting.context.settings.method.warm_requests
-    sentence = measurement_of(setting.context.settings, output_law).sentence
-    cache = (
-        f"Warm cache: before every measured run the method's cache held the responses to {warm} other prompts and "
-        "nothing else. A server that is new, or has other traffic, will be slower."
-    )
-    return [*filter(None, [sentence]), *([cache] if warm else [])]
-
-
-def _backlog_notes(setting: Setting, baseline: Mapping[str, Any], metrics: Mapping[str, Any]) -> list[str]:
-    """Where more requests come than can be served, how long they wait is a matter of the window's length."""
-    sides = (("without speculation", baseline), (f"with {setting.context.settings.method.name}", metrics))
-    shares = {name: found.get("backlog") or 0.0 for name, found in sides}
-    behind = [f"{words.percent(share)} {name}" for name, share in shares.items() if share > BACKLOG]
-    if not behind:
-        return []
-    return [
-        "More requests come than can be served: when the last one of a window came, many before it were still queued "
-        f"({', '.join(behind)}). Times to the first and to the last token then grow with the window; lower the rate to "
-        "compare them."
-    ]
-
-
-def _export_notes(setting: Setting, trial: Trial) -> list[str]:
-    """What is to know of the exported file, where there is one."""
-    if dialect.refusal(trial.output_law):
-        return []
-    return dialect.notes(arms.speculative_config(setting.context.settings, trial.parameters))
-
-
 def _interval(interval: Interval) -> dict[str, Any]:
     return {"interval_method": interval.method, "units": interval.units}
 
@@ -199,25 +164,3 @@ def _other(other: Confirmed | None, between: Interval | None) -> dict[str, Any] 
         "output_law": other.verdict.output_law,
         "runner_up_against_winner": {"speedup": between.factor, "interval": between.factor_bounds},
     }
-
-
-def _notes(setting: Setting, confirmation: Confirmation) -> list[str]:
-    chosen = confirmation.chosen
-    said = measurement_of(setting.context.settings, chosen.trial.output_law)
-    notes = [f"{confirmation.why[0].upper()}{confirmation.why[1:]}."] if confirmation.why else []
-    if chosen.trial.speedup is not None:
-        found, held_out = (
-            words.labelled(value, said.output_law) for value in (chosen.trial.speedup, chosen.interval.factor)
-        )
-        notes.append(
-            f"The search saw {found} for this configuration on its own prompts; "
-            f"{held_out} on the held-out ones is the number to use."
-        )
-    notes += [f"While confirming, {text}." for text in filter(None, [interruptions(confirmation.results)])]
-    if chosen.verdict.reason:
-        notes.append(f"Not lossless: {chosen.verdict.reason}.")
-    elif not chosen.interval.above_zero:
-        notes.append(
-            f"{said.gain} could not be confirmed. Deploy without speculation, or try another method or workload."
-        )
-    return notes

@@ -79,9 +79,9 @@ GOODPUT = replace(
     against="of",
 )
 SENTENCES = {
-    LOSSY: "Lossy: this way of verifying accepts drafted tokens that the model itself would not have chosen, so the "
+    LOSSY: "Lossy: This way of verifying accepts drafted tokens that the model itself would not have chosen, so the "
     "answers are near the model's but not its own. The factor is not that of lossless speculation.",
-    SYNTHETIC: "Synthetic: drafted tokens passed at the rates that were set, whatever the model said. The numbers tell "
+    SYNTHETIC: "Synthetic: Drafted tokens passed at the rates that were set, whatever the model said. The numbers tell "
     "what the engine would cost at that acceptance; the tokens are no answers, and nothing of this can be deployed.",
 }
 

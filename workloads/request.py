@@ -40,14 +40,13 @@ class Example:
 class Request:
     """One prompt to serve, the same object at every load and in every trial.
 
-    `sampling` holds names of the engine's sampling parameters; `arrival_time` is in seconds from the start of the load.
+    `sampling` holds names of the engine's sampling parameters. When it comes is the load's business, not its own.
     """
 
     request_id: str
     prompt: Prompt
     max_tokens: int
     sampling: Mapping[str, Any]
-    arrival_time: float = 0.0
     tags: Mapping[str, str] = field(default_factory=dict)
     reference: str | None = None
     response: Text | None = None

@@ -32,7 +32,7 @@ def test_splits_share_no_prompt(source):
 def test_requests_say_where_they_come_from():
     request = workloads.build("qa", split="confirm", num_prompts=3, seed=4, max_tokens=17, temperature=0.5)[2]
     assert request.request_id == "qa-confirm-2"
-    assert (request.max_tokens, request.sampling, request.arrival_time) == (17, {"temperature": 0.5}, 0.0)
+    assert (request.max_tokens, request.sampling) == (17, {"temperature": 0.5})
     assert request.tags["workload"] == request.tags["task"] == "qa"
     assert request.prompt[-1].role == "user"
     assert request.reference
