@@ -16,6 +16,7 @@ from autotune.errors import UsageError, nearest
 from engine.errors import ConfigError
 from engine.tree.best_first import expected_accepted
 from engine.tree.literal import MAX_NODES, Node
+from engine.tree.measured import unmeasured
 from engine.tree.token_tree import TokenTree
 
 KIND = "tree"
@@ -76,13 +77,13 @@ class TreeDimension:
             raise Outside(self.path, literal, str(self), self.owner)
         return self._at(widths)
 
-    def nearest(self, tree: TokenTree) -> dict[str, Any]:
-        """The point of the family that stands for a tree outside of it: as deep, each depth as wide as its widest
-        node, as far as there is room.
+    def nearest(self, tree: TokenTree) -> Widths:
+        """Of the family's tree that stands for one outside of it: as deep, each depth as wide as its widest node, as
+        far as there is room.
         """
         children = [max((1 + node[-1] for node in tree.nodes if len(node) == depth + 1), default=1)
                     for depth in range(min(tree.depth, self.max_depth))]  # fmt: skip
-        return self._at(self._fitting(len(children), lambda at: children[at]))
+        return self._fitting(len(children), lambda at: children[at])
 
     def points(self) -> Iterator[dict[str, Any]]:
         chains = self.chain.points() if self.chain else [{}]
@@ -93,7 +94,7 @@ class TreeDimension:
         """As configured; and the tree that promises most before anything is measured, which is wide enough to tell how
         often second and third choices are accepted.
         """
-        probe = max(self.family, key=lambda nodes: expected_accepted(TokenTree(nodes), _assumed))
+        probe = max(self.family, key=lambda nodes: expected_accepted(TokenTree(nodes), unmeasured))
         points = [self.locate(values), self._at(self.family[probe])]
         return points if points[0] != points[1] else points[:1]
 
@@ -155,11 +156,6 @@ def parse_tree(path: str, block: Mapping[str, Any], tokens: str, chain: Dimensio
             f"and more than {MAX_NODES} are never verified"
         )
     return TreeDimension(path, tokens, depth, width, nodes, chain, owner)
-
-
-def _assumed(node: Node) -> float:
-    """Of the chance of a node, before it is measured: half, and half of that for every further rank."""
-    return 0.5 ** (1 + node[-1])
 
 
 def _tree(literal: Sequence[Node] | str) -> TokenTree:

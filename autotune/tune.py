@@ -17,6 +17,7 @@ from autotune.result import Result
 from autotune.runner import TrialRunner
 from autotune.search_space import words
 from autotune.status import Cause
+from autotune.study.grown import Growth
 from autotune.study.open import OpenStudy, open_study
 from autotune.trial import Trial, ranking
 from autotune.worker.client import Worker
@@ -46,6 +47,7 @@ class Tuning:
         self._tracker = tracker_for(context, study.ledger.key)
         size, wanted = inputs.space.size, self._settings.study.n_trials
         self._total = wanted if size is None else min(wanted, size)
+        self._growth = Growth(study.ledger, inputs.space)
         self._failures = 0
         self._written: set[int] = set()
 
@@ -97,6 +99,7 @@ class Tuning:
         self._folder.append_trial(trial)
 
     def _one_trial(self, trials: list[Trial]) -> None:
+        self._growth.propose(trials)
         if (asked := self._ledger.ask()) is None:
             return
         number, parameters = asked

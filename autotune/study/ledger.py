@@ -80,6 +80,14 @@ class Ledger:
         frozen = self._study.get_trials(deepcopy=False, states=states)
         return [trial_from_json(entry.user_attrs[RECORD]) for entry in frozen if RECORD in entry.user_attrs]
 
+    def propose(self, coordinates: Mapping[str, Any], attributes: Mapping[str, Any]) -> None:
+        """A point that is taken before the sampler's, unless it is there already."""
+        for trial in self._study.get_trials(deepcopy=False):
+            point = trial.params or trial.system_attrs.get("fixed_params")
+            if point == coordinates and trial.user_attrs.get(FIXED) == attributes.get(FIXED):
+                return
+        self._study.enqueue_trial(dict(coordinates), user_attrs=dict(attributes))
+
     def ask(self) -> tuple[int, dict[str, Any]] | None:
         """The number and the parameters of the next trial: first one that was left open, then a new suggestion.
 

@@ -2,11 +2,14 @@
 arrive at times of their own), failures come when asked.
 
 A step costs 1 ms plus 5 % for every drafted token; at most `good` tokens of a draft are accepted. So the best K is
-`good`.
+`good`. A method named in `methods` has a truth of its own: {good: 4, row: 0.05}, or {ranks: [0.6, 0.2], row: 0.05}, the
+chance that the model's token is the draft's first, second, ... choice, whatever the depth.
 """
 
 from __future__ import annotations
 
+import bisect
+import itertools
 import os
 import random
 import signal
@@ -21,6 +24,7 @@ from engine.outputs import RequestMetrics, RequestOutput
 from engine.speculative_config import SpeculativeConfig
 from engine.stats import SpecDecodingStats, StepTimings
 from engine.step_stats import StepsByBatch
+from engine.tree.token_tree import TokenTree
 
 STEP = 0.001
 
@@ -36,9 +40,10 @@ class FakeEngine:
     """`fault` happens at drafts of `fault_at` tokens: crash, hang, memory, lossy, near_tie, refuse, die."""
 
     def __init__(
-        self, fault: str, fault_at: int, good: int, noise: float, max_model_len: int, slow: float, max_num_seqs: int
-    ) -> None:
-        self.max_num_seqs = max_num_seqs
+        self, fault: str, fault_at: int, good: int, noise: float, max_model_len: int, slow: float, max_num_seqs: int,
+        methods: dict[str, Any],
+    ) -> None:  # fmt: skip
+        self.max_num_seqs, self.methods = max_num_seqs, methods
         self.fault, self.fault_at, self.good, self.noise, self.slow = fault, fault_at, good, noise, slow
         self.max_model_len = max_model_len
         self.tokenizer = FakeTokenizer()
@@ -62,12 +67,13 @@ class FakeEngine:
         max_model_len: int = 4096,
         max_num_seqs: int = 8,
         slow: float = 0.0,
+        methods: dict[str, Any] | None = None,
     ) -> FakeEngine:
         if fault == "load_memory":
             raise OutOfMemoryError("the weights need 12 GB, the device has 8")
         if fault == "load_crash":
             raise RuntimeError("a bug while loading")
-        return cls(fault, fault_at, good, noise, max_model_len, slow, max_num_seqs)
+        return cls(fault, fault_at, good, noise, max_model_len, slow, max_num_seqs, methods or {})
 
     def environment(self) -> dict[str, Any]:
         return {"device": "none", "dtype": "float32", "max_model_len": self.max_model_len}
@@ -75,10 +81,14 @@ class FakeEngine:
     def configure_speculation(self, config: dict[str, Any] | None) -> None:
         config = config or {}
         self.k = config.get("num_speculative_tokens", 0)
+        self.truth = {"good": self.good, "row": 0.05, **self.methods.get(config.get("method"), {})}
         if config and not 1 <= self.k <= 128:
             raise ConfigError(f"num_speculative_tokens={self.k} is not allowed: a whole number from 1 to 128")
         if config.get("prompt_lookup_min", 1) > config.get("prompt_lookup_max", 99):
             raise ConfigError("prompt_lookup_min is above prompt_lookup_max: it must not be")
+        self.tree = TokenTree.chain(self.k) if self.k else TokenTree(())
+        if literal := config.get("speculative_token_tree"):
+            self.tree = TokenTree.parse(literal, self.k)
         self.reset()
 
     def reset(self) -> None:
@@ -115,7 +125,7 @@ class FakeEngine:
         while self.waiting and len(self.running) < self.max_num_seqs:
             self.running.append(self.waiting.pop(0))
             self.running[-1][4].first_scheduled_time = self.now
-        cost = STEP * (1 + 0.05 * self.k)
+        cost = STEP * (1 + self.truth["row"] * len(self.tree))
         self.now += cost * (1 + self.noise * self.rng.gauss(0, 1))
         time.sleep(max(self.slow, self.now - time.perf_counter()) if self.real else self.slow)
         self._count_step(cost)
@@ -144,13 +154,26 @@ class FakeEngine:
         prompts = len(decoding) < len(self.running)
         self.steps_by_batch.count(len(decoding), prompts, cost, len(decoding) + accepted, drafted, accepted)
 
-    def _accepted(self, prompt: list[int]) -> int:
-        return min(self.k, self.good - len(prompt) % 2)
+    def _accepted(self, prompt: list[int], position: int = 0) -> int:
+        if "ranks" in self.truth:
+            return len(self._path(prompt, position))
+        return min(self.k, max(0, self.truth["good"] - len(prompt) % 2))
+
+    def _path(self, prompt: list[int], position: int) -> tuple[int, ...]:
+        """The ranks of the tokens that come, as far as the tree has them."""
+        path: tuple[int, ...] = ()
+        chances = [*itertools.accumulate(self.truth["ranks"])]
+        while True:
+            luck = random.Random(f"{sum(prompt)} {position + len(path)}").random()
+            longer = (*path, bisect.bisect(chances, luck))
+            if luck >= chances[-1] or longer not in self.tree.nodes:
+                return path
+            path = longer
 
     def _advance(
         self, request_id: str, prompt: list[int], params: Any, tokens: list[int], metrics: RequestMetrics
     ) -> bool:
-        accepted = self._accepted(prompt) if tokens else 0
+        accepted = self._accepted(prompt, len(tokens)) if tokens else 0
         new = [answer_token(prompt, len(tokens) + i) for i in range(min(accepted + 1, params.max_tokens - len(tokens)))]
         if self.k == self.fault_at and self.fault in ("lossy", "near_tie") and len(tokens) == 1 and "0" in request_id:
             new[0] = 999
@@ -158,12 +181,18 @@ class FakeEngine:
             self.timing.num_decode_passes += 1
             self.timing.num_decode_tokens += len(new)
             if self.k:
-                self.stats.observe_draft(self.k, accepted)
+                self.stats.observe_draft(len(self.tree), accepted, self.tree.depth)
                 metrics.count_draft(self.k, accepted)
+                if "ranks" in self.truth:
+                    self._count_tree(self._path(prompt, len(tokens)))
         tokens.extend(new)
         metrics.deliveries.append((self.now, len(new)))
         metrics.first_token_time = metrics.first_token_time or self.now
         return len(tokens) >= params.max_tokens
+
+    def _count_tree(self, path: tuple[int, ...]) -> None:
+        nodes = [self.tree.nodes.index(path[: depth + 1]) for depth in range(len(path))]
+        self.stats.observe_tree(self.tree.parents, nodes)
 
     def _output(
         self, request_id: str, prompt: list[int], params: Any, tokens: list[int], metrics: RequestMetrics
