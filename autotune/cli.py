@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import shlex
 import sys
 from dataclasses import dataclass, field
@@ -22,12 +23,13 @@ OK, FAILED, WRONG, INTERRUPTED = 0, 1, 2, 130
 
 @dataclass
 class Jobs:
-    """What the jobs of this process came to, in order; a plain run is one job."""
+    """What the jobs of this process came to, in order; a plain run is one job. `home` is where they were sent from."""
 
     statuses: list[int] = field(default_factory=list)
     rows: list[dict[str, Any]] = field(default_factory=list)
     sweep: Any = None
     error: Exception | None = None
+    home: tuple[str, int] = field(default_factory=lambda: (platform.node(), os.getpid()))
 
 
 def main(command: str) -> int:
@@ -40,7 +42,7 @@ def main(command: str) -> int:
         _hydra(lambda config: _job(config, command, typed, jobs))
         if jobs.error is not None:
             raise jobs.error
-        return _close_sweep(jobs, command)
+        return _close_sweep(jobs, command, typed)
     except KeyboardInterrupt:
         if jobs.sweep is not None:
             jobs.sweep.abandon()
@@ -76,7 +78,9 @@ def _job(config: Any, command: str, typed: str, jobs: Jobs) -> None:
     from autotune.study.naming import without_password
     from autotune.sweep import Sweep
 
-    jobs.sweep = jobs.sweep or Sweep(Path(HydraConfig.get().sweep.dir), without_password(typed))
+    away = (platform.node(), os.getpid()) != jobs.home  # a launcher took us elsewhere, with a copy of `jobs`
+    if not away:
+        jobs.sweep = jobs.sweep or Sweep(Path(HydraConfig.get().sweep.dir), without_password(typed))
     row: dict[str, Any] = {"number": len(jobs.rows), "overrides": _job_words()}
     jobs.rows.append(row)
     print(f"\njob {row['number']}: {'  '.join(row['overrides']) or 'as configured'}")
@@ -85,6 +89,10 @@ def _job(config: Any, command: str, typed: str, jobs: Jobs) -> None:
     except (UsageError, RunError) as error:
         row["error"], status = str(error), _complain(error)
     jobs.statuses.append(status)
+    if away:
+        from autotune.remote_jobs import leave
+
+        leave(row, status)
 
 
 def _run(config: Any, command: str, typed: str, sweep: Any) -> tuple[int, dict[str, Any]]:
@@ -118,10 +126,23 @@ def _job_words() -> list[str]:
     return list(HydraConfig.get().overrides.task)
 
 
-def _close_sweep(jobs: Jobs, command: str) -> int:
+def _close_sweep(jobs: Jobs, command: str, typed: str) -> int:
+    if not jobs.statuses:
+        _collect(jobs, typed)
     if jobs.sweep is not None:
         print(json.dumps(jobs.sweep.close(jobs.rows, command)), flush=True)
     return max(jobs.statuses, default=OK)
+
+
+def _collect(jobs: Jobs, typed: str) -> None:
+    """What jobs in other processes have left, if there were any."""
+    from autotune.remote_jobs import SweepFolder, collected
+    from autotune.study.naming import without_password
+    from autotune.sweep import Sweep
+
+    jobs.rows, jobs.statuses = collected()
+    if jobs.rows and SweepFolder.path is not None:
+        jobs.sweep = Sweep(SweepFolder.path, without_password(typed))
 
 
 def _complain(error: Exception) -> int:

@@ -18,7 +18,7 @@ from autotune.study.conclusion import Conclusion
 from autotune.study.naming import WATCHING
 from autotune.study.shared import CLOSED, SharedLedger
 
-TERMS = "terms"
+TERMS, MORE = "terms", "study.n_trials"
 OF_THE_STUDY = ("seed", "startup_trials", "prune_alpha", "prune_min_units", "confidence", "n_trials")
 OWN = ("model.path", "model.drafts", "engine.options.device")
 """Where things lie may differ from machine to machine."""
@@ -57,10 +57,11 @@ class Waiting:
 
 
 def agree(study: optuna.Study, settings: Settings, *, anew: bool) -> None:
-    """Note the terms of a new study, or of one that is taken up `anew`; UsageError where they are others."""
+    """Note the terms of a new study; UsageError where they are others. One taken up `anew` may get more trials."""
     mine = terms(settings)
-    if anew or TERMS not in study.user_attrs:
-        study.set_user_attr(TERMS, mine)
+    noted = study.user_attrs.get(TERMS)
+    if noted is None or anew:
+        study.set_user_attr(TERMS, {**(noted or mine), MORE: mine[MORE]})
     noted = study.user_attrs[TERMS]  # read again: where two begin at once, the last has written
     for key in sorted(noted.keys() | mine.keys()):
         if noted.get(key) != mine.get(key):
