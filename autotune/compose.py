@@ -30,7 +30,7 @@ PLAIN_GROUPS = {
     "study": StudySettings,
     "tracking": TrackingSettings,
 }
-TRIALS, TRIALS_PER_METHOD = 14, 2
+TRIALS = 14
 TOP_LEVEL = [*PLAIN_GROUPS, "method", "engine", "search", "outputs"]
 
 
@@ -64,7 +64,7 @@ def with_trials(study: object, num_methods: int) -> object:
     """The study's values with a number of trials where it is null: a wider space takes more."""
     if not isinstance(study, Mapping) or study.get("n_trials", 0) is not None:
         return study
-    return {**study, "n_trials": TRIALS + TRIALS_PER_METHOD * max(0, num_methods - 1)}
+    return {**study, "n_trials": TRIALS + max(0, num_methods - 1)}
 
 
 def several(values: object) -> MethodSettings:

@@ -64,6 +64,23 @@ def test_auto_is_every_method_that_drafts() -> None:
 
 
 @pytest.mark.parametrize("method", METHODS)
+def test_examples_of_trees_are_legal(method: str) -> None:
+    """What stands in a YAML as a comment, and for the others what config.yaml proposes."""
+    text = (CONF / "method" / f"{method}.yaml").read_text(encoding="utf-8")
+    example = re.search(r"# (speculative_token_tree: {tree.*)", text)
+    key, block = example[1].split(": ", 1) if example else ("speculative_token_tree", "{tree: {max_depth: 3}}")
+    assert bool(example) is ("${model.drafts" in text)
+    if method == "none":
+        return
+    space = space_of(settings_for(f"method={method}", f"+search.method.{key}={block}"))
+    SpeculativeConfig.from_any({"method": method, **_bare(space.parameters(space.starts()[1]))})
+
+
+def _bare(parameters: dict) -> dict:
+    return {path.removeprefix("method."): value for path, value in parameters.items()}
+
+
+@pytest.mark.parametrize("method", METHODS)
 def test_autotune_knows_no_method_by_name(method: str) -> None:
     for path in (PROJECT / "autotune").rglob("*.py"):
         assert f'"{method}"' not in path.read_text(encoding="utf-8") or method == "none", path
