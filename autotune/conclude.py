@@ -10,6 +10,7 @@ from autotune import arms, notes
 from autotune.analysis import means
 from autotune.confirm import Confirmation, Confirmed
 from autotune.context import Context
+from autotune.diagnosis.rules import explained
 from autotune.load import described
 from autotune.measurement import SYNTHETIC, measurement_of
 from autotune.result import Result
@@ -117,7 +118,7 @@ def _result(setting: Setting, parameters: Mapping[str, Any], **numbers: Any) -> 
     settings = setting.context.settings
     speculative = arms.speculative_config(settings, parameters)
     searched = {path: value for path, value in parameters.items() if path.startswith("engine.")}
-    return Result(
+    result = Result(
         command=setting.context.command,
         model=settings.model.name,
         method=settings.method_of(parameters).name,
@@ -132,6 +133,7 @@ def _result(setting: Setting, parameters: Mapping[str, Any], **numbers: Any) -> 
         warm_requests=settings.method.warm_requests,
         **numbers,
     )
+    return explained(result, settings, setting.trials)
 
 
 def _measured(setting: Setting, seconds: float) -> dict[str, Any]:

@@ -39,6 +39,8 @@ def print_summary(console: Console, result: Result, steps: list[str]) -> None:
         console.print(Text(tree.draw()))
     for line in _notes(result):
         console.print(Text(line, style="dim"), soft_wrap=True)
+    for line in _diagnosis(result):
+        console.print(Text(line), soft_wrap=True)
     for line in steps:
         console.print(Text(line), soft_wrap=True)
 
@@ -91,6 +93,14 @@ def _numbers(result: Result) -> Table:
 def pick(metrics: Any, name: str, quantile: str | None) -> Any:
     value = metrics.get(name)
     return value.get(quantile) if quantile and isinstance(value, dict) else value
+
+
+def _diagnosis(result: Result) -> list[str]:
+    """What limits the result, and what to type next."""
+    lines = []
+    for finding in result.details.get("diagnosis", ()):
+        lines += [f"- {finding['says']}", *([f"    try: {finding['next']}"] if finding["next"] else [])]
+    return ["\nWhat limits it, and what to try", *lines] if lines else []
 
 
 def _notes(result: Result) -> list[str]:

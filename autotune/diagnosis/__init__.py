@@ -1,0 +1,1 @@
+"""What limits a result and what to try, in words, from its numbers alone."""
