@@ -28,6 +28,7 @@ class Setting:
     environment: Mapping[str, Any]
     trials: Sequence[Trial]
     study: str | None
+    model: Mapping[str, Any] | None = None
 
 
 def from_confirmation(setting: Setting, confirmation: Confirmation, seconds: float) -> Result:
@@ -146,6 +147,7 @@ def _measured(setting: Setting, seconds: float) -> dict[str, Any]:
         "space": described_space(settings),
         "command_line": setting.context.command_line,
         "seconds": round(seconds, 1),
+        **({"model": setting.model} if setting.model is not None else {}),
     }
 
 

@@ -108,6 +108,7 @@ class StudySettings:
     max_failures: int = ranged(low=1)
     heartbeat_interval: int = ranged(low=1, default=30)
     grace_period: int = ranged(low=2, default=120)
+    model: bool = True
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ class Status(StrEnum):
     PRUNED = "pruned"
     INFEASIBLE = "infeasible"
     FAILED = "failed"
+    PREDICTED = "predicted"  # not measured: the model says that it cannot win
 
 
 class Cause(StrEnum):
@@ -15,6 +16,7 @@ class Cause(StrEnum):
 
     NONE = ""
     WORSE = "worse than the best so far"
+    PREDICTED = "predicted to be worse than the best so far"
     OUT_OF_MEMORY = "out of memory"
     REFUSED = "refused by the engine"
     LOSSY = "not lossless"

@@ -19,6 +19,7 @@ class Trial:
     `output_law` says whose law the answers have; "target" is the model's own.
     `worker` names who measured it, as host:process, where a study has several.
     `repeats` lists earlier trials of the same configuration whose measurements are pooled in.
+    `prediction` is what the model said before the trial, `evidence` what it learns from it (autotune/model).
     """
 
     number: int
@@ -43,6 +44,8 @@ class Trial:
     samples: str = ""
     output_law: str = TARGET
     worker: str = ""
+    prediction: Mapping[str, Any] | None = None
+    evidence: Mapping[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

@@ -13,10 +13,13 @@ from autotune.errors import RunError
 from autotune.inputs import Inputs, check, open_worker, worker_for
 from autotune.joined import record_of, result_from
 from autotune.leave import leave, running, tracker_for
+from autotune.model.account import account
+from autotune.model.advisor import Advisor
+from autotune.model.evidence import evidence_of
 from autotune.result import Result
 from autotune.runner import TrialRunner
 from autotune.search_space import words
-from autotune.status import Cause
+from autotune.status import Cause, Status
 from autotune.study.grown import Growth
 from autotune.study.open import OpenStudy, open_study
 from autotune.trial import Trial, ranking
@@ -44,6 +47,7 @@ class Tuning:
         self._study, self._ledger, self._worker = study, study.ledger, worker
         self._display, self._folder = context.display, context.folder
         self._runner = TrialRunner(worker, self._settings, inputs.counts, self._display.step)
+        self._advisor = Advisor(self._settings, inputs.space)
         self._tracker = tracker_for(context, study.ledger.key)
         size, wanted = inputs.space.size, self._settings.study.n_trials
         self._total = wanted if size is None else min(wanted, size)
@@ -56,7 +60,7 @@ class Tuning:
         with running(self._tracker, self._ledger.run_name, self._context):
             environment = open_worker(self._worker, self._settings, self._inputs, self._display)
             self._take_up()
-            while len(trials := self._finished()) < self._total and not self._ledger.closed:
+            while self._goes_on(trials := self._finished()):
                 self._one_trial(trials)
             self._ledger.end_search()
             self._finished()
@@ -98,15 +102,28 @@ class Tuning:
         self._written.add(trial.number)
         self._folder.append_trial(trial)
 
+    def _goes_on(self, trials: list[Trial]) -> bool:
+        """What was only predicted is no trial, but done with: all points of a small space are gone through."""
+        self._advisor.learn(trials)
+        measured = sum(trial.status is not Status.PREDICTED for trial in trials)
+        done = len(trials) if self._total == self._inputs.space.size else measured
+        if done >= self._total or self._ledger.closed:
+            return False
+        if self._total != self._inputs.space.size and self._advisor.nothing_left:
+            self._display.say(
+                f"no configuration is left that could win; {measured} of {self._total} trials were enough"
+            )
+            return False
+        return True
+
     def _one_trial(self, trials: list[Trial]) -> None:
         self._growth.propose(trials)
+        self._advisor.propose(self._ledger)
         if (asked := self._ledger.ask()) is None:
             return
         number, parameters = asked
-        ahead = self._total - len(trials) + self._runner.confirm_weight
-        self._display.stretch(f"trial {number + 1}/{self._total}", ahead)
-        outcome = self._runner.run(number, parameters, trials)
-        trial = replace(outcome.trial, samples=self._folder.write_samples(f"trial-{number:03d}", outcome.results))
+        left_out = self._advisor.left_out(number, parameters)
+        trial = left_out or self._measured(number, parameters, trials)
         trial = self._ledger.signed(trial)
         if not self._ledger.tell(trial):
             self._display.say(f"trial {number + 1} was taken over while this worker stood still; discarded here")
@@ -115,7 +132,19 @@ class Tuning:
         best = next(iter(ranking([*trials, trial])), None)
         self._tracker.trial(trial, best)
         self._display.trial(trial, best)
-        self._give_up_after(trial)
+        if left_out is None:
+            self._give_up_after(trial)
+
+    def _measured(self, number: int, parameters: dict, trials: list[Trial]) -> Trial:
+        ahead = self._total - len(trials) + self._runner.confirm_weight
+        self._display.stretch(f"trial {number + 1}/{self._total}", ahead)
+        outcome = self._runner.run(number, parameters, trials)
+        return replace(
+            outcome.trial,
+            samples=self._folder.write_samples(f"trial-{number:03d}", outcome.results),
+            prediction=self._advisor.prediction(parameters),
+            evidence=evidence_of(outcome.results),
+        )
 
     def _give_up_after(self, trial: Trial) -> None:
         """A worker that fails again and again has a reason that no parameter mends."""
@@ -140,7 +169,8 @@ class Tuning:
     def _conclude(self, environment: dict, began: float) -> Result:
         trials = self._ledger.finished()
         contenders = ranking(trials)[:2]
-        setting = Setting(self._context, environment, trials, self._ledger.name)
+        told = account(trials, self._advisor.model, self._settings.study.model)
+        setting = Setting(self._context, environment, trials, self._ledger.name, told)
         if not contenders:
             return without_winner(setting, time.perf_counter() - began)
         confirmation = self._confirm(contenders)

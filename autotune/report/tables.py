@@ -43,7 +43,7 @@ def _value(metric: Metric, metrics: dict[str, Any]) -> str:
 
 def trial_rows(run: Run) -> list[dict[str, Any]]:
     """A row per trial, best first among the complete ones, the others after them."""
-    order = {"complete": 0, "pruned": 1, "infeasible": 2, "failed": 3}
+    order = {"complete": 0, "pruned": 1, "infeasible": 2, "failed": 3, "predicted": 4}
     ranked = sorted(run.trials, key=lambda t: (order[t["status"]], -(t["speedup"] or 0)))
     return [
         {

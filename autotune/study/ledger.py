@@ -23,11 +23,14 @@ from autotune.trial import Trial, trial_from_json
 RECORD, COMPLETED, KEY = "record", "completed", "key"
 FIXED = "fixed"
 """Of an enqueued trial: parameters that stand in the place of what its coordinates say."""
+PREDICTION = "prediction"
+"""Of an enqueued trial: what the model said of it."""
 STATES = {
     Status.COMPLETE: TrialState.COMPLETE,
     Status.PRUNED: TrialState.PRUNED,
     Status.INFEASIBLE: TrialState.PRUNED,  # with a constraint that says so: a sampler ignores failed trials
     Status.FAILED: TrialState.FAIL,
+    Status.PREDICTED: TrialState.PRUNED,
 }
 
 
@@ -81,9 +84,11 @@ class Ledger:
         return [trial_from_json(entry.user_attrs[RECORD]) for entry in frozen if RECORD in entry.user_attrs]
 
     def propose(self, coordinates: Mapping[str, Any], attributes: Mapping[str, Any]) -> None:
-        """A point that is taken before the sampler's, unless it is there already."""
+        """A point that is taken before the sampler's, unless it is there already and not only predicted."""
         for trial in self._study.get_trials(deepcopy=False):
             point = trial.params or trial.system_attrs.get("fixed_params")
+            if trial.user_attrs.get(RECORD, {}).get("status") == Status.PREDICTED:
+                continue
             if point == coordinates and trial.user_attrs.get(FIXED) == attributes.get(FIXED):
                 return
         self._study.enqueue_trial(dict(coordinates), user_attrs=dict(attributes))
@@ -131,4 +136,6 @@ class Ledger:
         value = math.log(record.speedup) if record.speedup and state is TrialState.COMPLETE else None
         if state is TrialState.PRUNED and record.speedup and record.status is Status.PRUNED:
             trial.report(math.log(record.speedup), step=record.units)
+        if record.status is Status.PREDICTED and record.prediction:
+            trial.report(record.prediction["gain"], step=0)
         self._study.tell(trial, value, state=state)

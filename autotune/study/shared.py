@@ -18,6 +18,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from autotune.settings import StudySettings
 from autotune.space import Space
+from autotune.status import Status
 from autotune.study.attempts import (
     NUMBER,
     RETRY_OF,
@@ -34,7 +35,7 @@ from autotune.study.claims import Claims, worker_name
 from autotune.study.conclusion import Conclusion
 from autotune.study.drawing import Coordinates
 from autotune.study.fresh import fresh_point
-from autotune.study.ledger import FIXED, RECORD, Ledger
+from autotune.study.ledger import FIXED, PREDICTION, RECORD, Ledger
 from autotune.trial import Trial, trial_from_json
 
 CLOSED, REPEAT = "closed", "repeat"
@@ -83,6 +84,8 @@ class SharedLedger(Ledger):
 
     def propose(self, coordinates: Mapping[str, Any], attributes: Mapping[str, Any]) -> None:
         """A point that this worker takes next, unless somebody has it; a `repeat` is taken all the same."""
+        if PREDICTION in attributes:  # the model's last word stands
+            self._proposed = [each for each in self._proposed if PREDICTION not in each[1]]
         self._proposed.append((dict(coordinates), dict(attributes)))
 
     def ask(self) -> tuple[int, dict[str, Any]] | None:
@@ -149,11 +152,18 @@ class SharedLedger(Ledger):
         for number, tries in known.items():
             if tries[-1].state.is_finished() and record(tries, self._space) is None:
                 return again(number, tries[-1])
-        if len(known) >= self._total:
+        if self._done(known) >= self._total:
             return None
         first, noted = self._proposal(known)
         drawn = fresh_point(known, self._space, self._settings, self._study.directions, first)
         return claim_for(len(known), drawn.params, drawn.distributions, noted)
+
+    def _done(self, known: Attempts) -> int:
+        """What was only predicted counts where all points of a small space are gone through."""
+        if self._total == self._space.size:
+            return len(known)
+        records = (tries[-1].user_attrs.get(RECORD, {}) for tries in known.values())
+        return sum(found.get("status") != Status.PREDICTED for found in records)
 
     def _proposal(self, known: Attempts) -> tuple[Coordinates | None, Mapping[str, Any]]:
         last = [tries[-1] for tries in known.values()]

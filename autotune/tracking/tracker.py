@@ -21,6 +21,7 @@ RUN_STATES = {
     Status.PRUNED: "KILLED",
     Status.INFEASIBLE: "FAILED",
     Status.FAILED: "FAILED",
+    Status.PREDICTED: "KILLED",
 }
 Say = Callable[[str], None]
 

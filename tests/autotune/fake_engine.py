@@ -3,7 +3,9 @@ arrive at times of their own), failures come when asked.
 
 A step costs 1 ms plus 5 % for every drafted token; at most `good` tokens of a draft are accepted. So the best K is
 `good`. A method named in `methods` has a truth of its own: {good: 4, row: 0.05}, or {ranks: [0.6, 0.2], row: 0.05}, the
-chance that the model's token is the draft's first, second, ... choice, whatever the depth.
+chance that the model's token is the draft's first, second, ... choice, whatever the depth. In `chain` a chance below 1
+makes each of the `good` tokens accepted with that chance only, 8 % less for every step between prompt_lookup_max and
+`window` (0: any window is as good); `row` and `level` are what a drafted token costs the target and drafting, in steps.
 """
 
 from __future__ import annotations
@@ -41,8 +43,9 @@ class FakeEngine:
 
     def __init__(
         self, fault: str, fault_at: int, good: int, noise: float, max_model_len: int, slow: float, max_num_seqs: int,
-        methods: dict[str, Any],
+        methods: dict[str, Any], chain: dict[str, float],
     ) -> None:  # fmt: skip
+        self.chain = {"chance": 1.0, "window": 0, "row": 0.05, "level": 0.0, **chain}
         self.max_num_seqs, self.methods = max_num_seqs, methods
         self.fault, self.fault_at, self.good, self.noise, self.slow = fault, fault_at, good, noise, slow
         self.max_model_len = max_model_len
@@ -68,12 +71,13 @@ class FakeEngine:
         max_num_seqs: int = 8,
         slow: float = 0.0,
         methods: dict[str, Any] | None = None,
+        chain: dict[str, float] | None = None,
     ) -> FakeEngine:
         if fault == "load_memory":
             raise OutOfMemoryError("the weights need 12 GB, the device has 8")
         if fault == "load_crash":
             raise RuntimeError("a bug while loading")
-        return cls(fault, fault_at, good, noise, max_model_len, slow, max_num_seqs, methods or {})
+        return cls(fault, fault_at, good, noise, max_model_len, slow, max_num_seqs, methods or {}, chain or {})
 
     def environment(self) -> dict[str, Any]:
         return {"device": "none", "dtype": "float32", "max_model_len": self.max_model_len}
@@ -81,7 +85,8 @@ class FakeEngine:
     def configure_speculation(self, config: dict[str, Any] | None) -> None:
         config = config or {}
         self.k = config.get("num_speculative_tokens", 0)
-        self.truth = {"good": self.good, "row": 0.05, **self.methods.get(config.get("method"), {})}
+        self.lookup = config.get("prompt_lookup_max", 0)
+        self.truth = {"good": self.good, **self.chain, **self.methods.get(config.get("method"), {})}
         if config and not 1 <= self.k <= 128:
             raise ConfigError(f"num_speculative_tokens={self.k} is not allowed: a whole number from 1 to 128")
         if config.get("prompt_lookup_min", 1) > config.get("prompt_lookup_max", 99):
@@ -126,12 +131,15 @@ class FakeEngine:
             self.running.append(self.waiting.pop(0))
             self.running[-1][4].first_scheduled_time = self.now
         cost = STEP * (1 + self.truth["row"] * len(self.tree))
-        self.now += cost * (1 + self.noise * self.rng.gauss(0, 1))
-        time.sleep(max(self.slow, self.now - time.perf_counter()) if self.real else self.slow)
-        self._count_step(cost)
+        drafting, noise = STEP * self.truth["level"] * self.k, 1 + self.noise * self.rng.gauss(0, 1)
+        self.now += (cost + drafting) * noise
+        if self.real or self.slow:
+            time.sleep(max(self.slow, self.now - time.perf_counter()) if self.real else self.slow)
+        self._count_step((cost + drafting) * noise)
         self.timing.num_steps += 1
-        self.timing.target += cost
-        self.timing.num_target_rows += sum(1 + self.k if tokens else 1 for _, _, _, tokens, _ in self.running)
+        self.timing.target += cost * noise
+        self.timing.draft += drafting * noise
+        self.timing.num_target_rows += sum(1 + len(self.tree) if tokens else 1 for _, _, _, tokens, _ in self.running)
         finished = []
         for request in list(self.running):
             if self._advance(*request):
@@ -150,14 +158,18 @@ class FakeEngine:
 
     def _count_step(self, cost: float) -> None:
         decoding = [request for request in self.running if request[3]]
-        drafted, accepted = self.k * len(decoding), sum(self._accepted(prompt) for _, prompt, *_ in decoding)
+        drafted = self.k * len(decoding)
+        accepted = sum(self._accepted(prompt, len(tokens)) for _, prompt, _, tokens, _ in decoding)
         prompts = len(decoding) < len(self.running)
         self.steps_by_batch.count(len(decoding), prompts, cost, len(decoding) + accepted, drafted, accepted)
 
     def _accepted(self, prompt: list[int], position: int = 0) -> int:
         if "ranks" in self.truth:
             return len(self._path(prompt, position))
-        return min(self.k, max(0, self.truth["good"] - len(prompt) % 2))
+        most = min(self.k, max(0, self.truth["good"] - len(prompt) % 2))
+        off = abs(self.lookup - self.truth["window"]) if self.truth["window"] else 0
+        chance = self.truth["chance"] * 0.92**off
+        return most if chance >= 1 else next((i for i in range(most) if coin(prompt, position + i) >= chance), most)
 
     def _path(self, prompt: list[int], position: int) -> tuple[int, ...]:
         """The ranks of the tokens that come, as far as the tree has them."""
@@ -213,6 +225,11 @@ class FakeEngine:
             time.sleep(600)
         if self.fault == "die":
             os.kill(os.getpid(), signal.SIGKILL)
+
+
+def coin(prompt: list[int], position: int) -> float:
+    """The same for every configuration, so that a draft of fewer tokens is the beginning of one of more."""
+    return random.Random(sum(prompt) * 100_003 + position).random()
 
 
 def answer_token(prompt: list[int], index: int) -> int:

@@ -1,0 +1,56 @@
+"""The points of a space that the model looks at: all where they can be counted, else a seeded sample."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from autotune.dimension import Dimension
+from autotune.space import Space
+
+MOST, SAMPLED = 2000, 300
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """`coordinates` are what the sampler draws, `parameters` what they mean."""
+
+    coordinates: Mapping[str, Any]
+    parameters: Mapping[str, Any]
+
+    @property
+    def key(self) -> tuple[tuple[str, Any], ...]:
+        return tuple(sorted(self.parameters.items()))
+
+
+def candidates(space: Space, seed: int) -> tuple[list[Candidate], bool]:
+    """One per configuration, and whether they are all there are."""
+    every = space.size is not None and space.size <= MOST
+    rng = random.Random(seed)
+    points = space.grid() if every else [_sample(space, rng) for _ in range(SAMPLED)]
+    found = {each.key: each for each in (Candidate(point, space.parameters(point)) for point in points)}
+    return list(found.values()), every
+
+
+def _sample(space: Space, rng: random.Random) -> dict[str, Any]:
+    """One point; only what belongs to it is drawn."""
+    drawn: dict[str, Any] = {}
+
+    def suggest(dimension: Dimension) -> Any:
+        drawn[dimension.coordinate] = _draw(dimension, rng)
+        return drawn[dimension.coordinate]
+
+    space.draw(suggest)
+    return drawn
+
+
+def _draw(dimension: Dimension, rng: random.Random) -> Any:
+    if dimension.size is not None and not dimension.log:
+        return rng.choice(dimension.values())
+    if not dimension.log:
+        return rng.uniform(dimension.low, dimension.high)
+    drawn = math.exp(rng.uniform(math.log(dimension.low), math.log(dimension.high)))
+    return round(drawn) if dimension.kind == "int" else drawn
