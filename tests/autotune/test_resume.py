@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-SLOW = ("engine.slow=0.0005", "study.n_trials=8", "study.prune_alpha=0")
+SLOW = ("engine.slow=0.0005", "study.n_trials=8", "study.prune_alpha=0", "study.model=false")
 
 
 def measured(trials: list[dict]) -> list[tuple]:
