@@ -53,7 +53,11 @@ class Trial:
     @property
     def key(self) -> tuple[tuple[str, Any], ...]:
         """Equal for trials of the same configuration."""
-        return tuple(sorted((path, _hashable(value)) for path, value in self.parameters.items()))
+        return key_of(self.parameters)
+
+
+def key_of(parameters: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
+    return tuple(sorted((path, _hashable(value)) for path, value in parameters.items()))
 
 
 def _hashable(value: Any) -> Any:

@@ -21,7 +21,7 @@ from autotune.settings import Settings
 from autotune.space import Space
 from autotune.status import Cause, Status
 from autotune.study.ledger import PREDICTION
-from autotune.trial import Trial, ranking
+from autotune.trial import Trial, key_of, ranking
 
 TESTED = 2
 """Predictions that must have met their measurement before anything is left out."""
@@ -108,8 +108,7 @@ class Advisor:
         )  # fmt: skip
 
     def _predict(self, parameters: Mapping[str, Any]) -> Prediction | None:
-        key = tuple(sorted(parameters.items()))
-        if self.model is None or key in self._done:
+        if self.model is None or key_of(parameters) in self._done:
             return None
         found = self.describe(parameters)
         return None if found is None else self.model.predict(found)

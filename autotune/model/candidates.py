@@ -10,6 +10,7 @@ from typing import Any
 
 from autotune.dimension import Dimension
 from autotune.space import Space
+from autotune.trial import key_of
 
 MOST, SAMPLED = 2000, 300
 
@@ -23,7 +24,7 @@ class Candidate:
 
     @property
     def key(self) -> tuple[tuple[str, Any], ...]:
-        return tuple(sorted(self.parameters.items()))
+        return key_of(self.parameters)
 
 
 def candidates(space: Space, seed: int) -> tuple[list[Candidate], bool]:
