@@ -21,7 +21,7 @@ def tie(seen: Seen) -> Finding | None:
     other = seen.details["runner_up"].get("parameters") or {}
     named = " ".join(f"{name}={value}" for name, value in other.items())
     says = (
-        f"The two finalists tie: the runner-up is {bounds(interval)} times as fast as the search's winner ({named}). "
+        f"The two finalists tie: the runner-up stands at {bounds(interval)} times the search's winner ({named}). "
         "Either will do; more prompts would tell them apart if they differ."
     )
     numbers = {"between": between.get("speedup"), "interval": list(interval)}
