@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from autotune import joint
+from autotune import constraints, joint
 from autotune.errors import UsageError, nearest
 from autotune.schema import build
 from autotune.settings import (
@@ -31,7 +31,7 @@ PLAIN_GROUPS = {
     "tracking": TrackingSettings,
 }
 TRIALS = 14
-TOP_LEVEL = [*PLAIN_GROUPS, "method", "engine", "search", "outputs"]
+TOP_LEVEL = [*PLAIN_GROUPS, "method", "engine", "search", "constraints", "outputs"]
 
 
 def resolve(config: Mapping[str, Any]) -> Settings:
@@ -57,6 +57,7 @@ def resolve(config: Mapping[str, Any]) -> Settings:
         outputs=outputs,
         methods=methods,
         left_out=joint.left_out(choice),
+        constraints=constraints.parse(config.get("constraints") or {}),
     )
 
 

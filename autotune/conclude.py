@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from autotune import arms, notes
+from autotune import arms, limits, notes
 from autotune.analysis import means
 from autotune.confirm import Confirmation, Confirmed
+from autotune.constraints import Found, broken, found_in
 from autotune.context import Context
 from autotune.diagnosis.rules import explained
 from autotune.load import described
@@ -16,7 +17,7 @@ from autotune.measurement import SYNTHETIC, measurement_of
 from autotune.result import Result
 from autotune.search_space import described as described_space
 from autotune.stats import Interval
-from autotune.status import Status
+from autotune.status import Cause, Status
 from autotune.trial import Trial, counts
 
 
@@ -44,9 +45,11 @@ def from_confirmation(setting: Setting, confirmation: Confirmation, seconds: flo
         "runner_up": _other(confirmation.other, confirmation.between),
         "lossless": chosen.verdict.to_json(),
         "log_gains": means(chosen.gains),
+        **_limits(setting, chosen.trial, chosen.limits),
         "notes": [
             *notes.standing(setting.context.settings, chosen.trial.output_law),
             *notes.of_confirmation(setting.context.settings, confirmation),
+            *limits.said(chosen.limits),
             *notes.of_load(setting.context.settings, confirmation.baseline, chosen.metrics),
             *notes.of_export(setting.context.settings, chosen.trial),
         ],
@@ -58,7 +61,10 @@ def from_confirmation(setting: Setting, confirmation: Confirmation, seconds: flo
         speedup=chosen.interval.factor,
         interval=bounds,
         lossless=chosen.verdict.lossless,
-        confirmed=chosen.interval.above_zero and not chosen.verdict.reason and _can_be_confirmed(chosen.trial),
+        confirmed=chosen.interval.above_zero
+        and not chosen.verdict.reason
+        and not broken(chosen.limits)
+        and _can_be_confirmed(chosen.trial),
         metrics=chosen.metrics,
         baseline=confirmation.baseline,
         details=details,
@@ -68,8 +74,10 @@ def from_confirmation(setting: Setting, confirmation: Confirmation, seconds: flo
 def from_trial(setting: Setting, trial: Trial, seconds: float) -> Result:
     """One configuration that nobody chose by its numbers, so that any prompts confirm it."""
     lossless = bool(trial.lossless.get("lossless", False))
-    complete = trial.status is Status.COMPLETE  # what differs where it must not has failed
-    above = complete and trial.interval is not None and trial.interval[0] > 1
+    kept = found_in(setting.context.settings.constraints, trial.metrics, trial.speedup)
+    over = trial.cause is Cause.LIMITS
+    complete = trial.status is Status.COMPLETE or over  # what differs where it must not has failed
+    above = complete and not over and trial.interval is not None and trial.interval[0] > 1
     details = {
         **_measured(setting, seconds),
         "interval_method": trial.interval_method,
@@ -78,9 +86,11 @@ def from_trial(setting: Setting, trial: Trial, seconds: float) -> Result:
         "trial": trial.number,
         "lossless": dict(trial.lossless),
         "log_gains": means(trial.gains),
+        **_limits(setting, trial, kept),
         "notes": [
             *notes.standing(setting.context.settings, trial.output_law),
             *([] if complete else [f"The measurement {trial.status}: {trial.reason or trial.cause}."]),
+            *(limits.said(kept) if complete else []),
             *notes.of_load(setting.context.settings, trial.baseline, trial.metrics),
             *notes.of_export(setting.context.settings, trial),
         ],
@@ -99,14 +109,16 @@ def from_trial(setting: Setting, trial: Trial, seconds: float) -> Result:
 
 
 def without_winner(setting: Setting, seconds: float) -> Result:
-    """No trial was complete and lossless."""
+    """No trial was complete and lossless and within the limits."""
     lossless = all(trial.lossless.get("lossless", True) for trial in setting.trials)
     reasons = sorted({f"{trial.cause}: {trial.reason}" for trial in setting.trials if trial.reason})
-    note = "No trial was measured to the end. " + "; ".join(reasons[:3])
+    over = limits.nobody(setting.trials, setting.context.settings.constraints)
+    note = over or "No trial was measured to the end. " + "; ".join(reasons[:3])
     law = arms.configured_law(setting.context.settings)
     return _result(
         setting, {}, speedup=None, interval=None, lossless=lossless, confirmed=False, metrics={}, baseline={},
-        details={**_measured(setting, seconds), "notes": [*notes.standing(setting.context.settings, law), note]},
+        details={**_measured(setting, seconds), "notes": [*notes.standing(setting.context.settings, law), note],
+                 "limits_kept_by_none": bool(over)},
     )  # fmt: skip
 
 
@@ -149,6 +161,14 @@ def _measured(setting: Setting, seconds: float) -> dict[str, Any]:
         "seconds": round(seconds, 1),
         **({"model": setting.model} if setting.model is not None else {}),
     }
+
+
+def _limits(setting: Setting, trial: Trial, held_out: Sequence[Found]) -> dict[str, Any]:
+    """Nothing where nothing was limited."""
+    if not held_out:
+        return {}
+    search = found_in(setting.context.settings.constraints, trial.metrics, trial.speedup)
+    return {"constraints": limits.record(search, held_out)}
 
 
 def _interval(interval: Interval) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from autotune import arms
 from autotune.analysis import Gains, Verdict, gains, interval_of, verdict
+from autotune.constraints import Found, broken, found_in
 from autotune.errors import RunError
 from autotune.inputs import Inputs
 from autotune.metrics import OBJECTIVES, summary
@@ -35,6 +36,7 @@ class Confirmed:
     interval: Interval
     verdict: Verdict
     metrics: dict[str, Any]
+    limits: Sequence[Found] = ()
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,7 @@ def confirm(
     if RUNNER_UP in found:
         between = interval_of(gains(results, RUNNER_UP, metric, against=WINNER), settings.study)
     name, why = choose(found, between, inputs.space)
+    name, why = by_limits(found, name, why)
     other = next((entry for key, entry in found.items() if key != name), None)
     return Confirmation(found[name], other, between, why, summary([r.runs[BASELINE] for r in results]), results)
 
@@ -82,6 +85,14 @@ def choose(found: dict[str, Confirmed], between: Interval | None, space: Space) 
         WINNER,
         "the two best tie on the held-out prompts; the simpler one was taken" if between.contains_zero else "",
     )
+
+
+def by_limits(found: dict[str, Confirmed], name: str, why: str) -> tuple[str, str]:
+    """`name`, unless it breaks a limit on the held-out prompts and the other, which lost nothing, keeps them all."""
+    other = next((entry for key, entry in found.items() if key != name), None)
+    if other is None or other.verdict.reason or broken(other.limits) or not broken(found[name].limits):
+        return name, why
+    return other.arm, "the faster of the two does not keep the limits on the held-out prompts; the other does"
 
 
 def _measured(
@@ -113,11 +124,13 @@ def _confirmed(name: str, trial: Trial, results: list[UnitResult], settings: Set
             "no held-out answer had two tokens or more; raise workload.max_tokens or choose another workload"
         )
     found = interval_of(measured, settings.study)
+    metrics = summary([result.runs[name] for result in results])
     return Confirmed(
         name,
         trial,
         measured,
         found,
         verdict(results, name, trial.output_law),
-        summary([result.runs[name] for result in results]),
+        metrics,
+        found_in(settings.constraints, metrics, found.factor),
     )

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from autotune import arms
+from autotune import arms, constraints
 from autotune.console.display import Display
 from autotune.dimension import METHOD
 from autotune.drafts import draft_folders
@@ -54,6 +54,7 @@ def check(settings: Settings, *, searching: bool) -> Inputs:
         )
     check_replay(settings)
     check_load(settings)
+    constraints.check(settings.constraints, replays=settings.replays, has_slo=bool(settings.load.slo.given))
     _check_fields(settings)
     space = space_of(settings) if searching else Space((), {})
     space.starts()

@@ -26,7 +26,10 @@ def tracker_for(context: Context, key: str) -> Tracker:
 def running(tracker: Tracker, name: str, context: Context) -> AbstractContextManager[None]:
     """The tracked run, described by what was measured."""
     everything = asdict(context.settings)
-    params = {key: everything[key] for key in ("model", "method", "workload", "load", "objective", "study", "engine")}
+    params = {
+        key: everything[key]
+        for key in ("model", "method", "workload", "load", "objective", "study", "engine", "constraints")
+    }
     params["method"] |= {method["name"]: _given(method) for method in everything["methods"]}
     params["study"] = {**params["study"], "storage": without_password(str(context.settings.study.storage or ""))}
     tags = {

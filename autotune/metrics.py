@@ -186,6 +186,11 @@ def time_split(runs: Sequence[ArmRun]) -> dict[str, float | None]:
     return {name: ratio(seconds, sum(parts.values())) for name, seconds in parts.items()}
 
 
+def peak_memory(runs: Sequence[ArmRun]) -> float | None:
+    peaks = [run.peak_memory for run in runs if run.peak_memory is not None]
+    return max(peaks) / 2**30 if peaks else None
+
+
 METRICS: tuple[Metric, ...] = (
     Metric("tpot_ms", "ms", "lower", "(E2E - TTFT) / (n - 1), per request",
            lambda runs: spread(r.tpot for r in requests_of(runs))),
@@ -218,6 +223,8 @@ METRICS: tuple[Metric, ...] = (
            "replay only: decoded tokens / cost of their target passes, in steps without speculation",
            tokens_per_step_cost),
     Metric("acceptance_per_position", "", "higher", "accepted at position i / drafts with a token there", per_position),
+    Metric("peak_memory_gib", "GiB", "lower", "highest memory of the process that runs the model, during its requests",
+           peak_memory),
     Metric("num_drafts", "", None, "drafts made", lambda runs: counters_of(runs).drafts),
     Metric("num_draft_tokens", "", None, "tokens drafted", lambda runs: counters_of(runs).draft_tokens),
     Metric("num_accepted_tokens", "", None, "drafted tokens accepted", lambda runs: counters_of(runs).accepted_tokens),

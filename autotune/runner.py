@@ -10,6 +10,7 @@ from typing import Any
 
 from autotune import arms
 from autotune.analysis import Gains, gains, interruptions, interval_of, pooled, verdict
+from autotune.limits import judged
 from autotune.metrics import OBJECTIVES, summary
 from autotune.plan import Step, steps
 from autotune.pruning import Pruner, incumbent_of
@@ -80,7 +81,7 @@ class TrialRunner:
         except WorkerProblem as problem:
             status, cause = ENDINGS[type(problem)]
             trial = replace(trial, status=status, cause=cause, reason=str(problem))
-        trial = self._concluded(trial, results, earlier)
+        trial = judged(self._concluded(trial, results, earlier), self._settings.constraints)
         return Outcome(replace(trial, seconds=time.perf_counter() - began), results)
 
     def _pruner(self, finished: list[Trial], again: bool) -> Pruner:

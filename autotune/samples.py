@@ -103,7 +103,8 @@ class ArmRun:
 
     `step_seconds`: the steps of a single decoding request by the rows of their target pass; `steps_by_batch`: where
     more may run, what the engine counted by the number of decoding requests. `slo` holds the limits that the requests
-    were to keep. A replay has no `wall`; its `cost` is that of its target passes, in steps without speculation.
+    were to keep. `peak_memory` is in bytes. A replay has no `wall`; its `cost` is that of its target
+    passes, in steps without speculation.
     """
 
     arm: str
@@ -114,6 +115,7 @@ class ArmRun:
     cost: float | None = None
     steps_by_batch: Mapping[int, BatchSteps] = field(default_factory=dict)
     slo: Slo = field(default_factory=Slo)
+    peak_memory: int | None = None
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field
 from typing import Any
 
+from autotune.constraints import Constraint
 from autotune.slo import Slo
 from workloads.load import KINDS
 
@@ -148,6 +149,7 @@ class Settings:
     outputs: str
     methods: tuple[MethodSettings, ...] = ()
     left_out: tuple[str, ...] = ()
+    constraints: tuple[Constraint, ...] = ()
 
     @property
     def all_methods(self) -> tuple[MethodSettings, ...]:

@@ -20,6 +20,7 @@ class Cause(StrEnum):
     OUT_OF_MEMORY = "out of memory"
     REFUSED = "refused by the engine"
     LOSSY = "not lossless"
+    LIMITS = "limits not kept"
     CRASHED = "worker crashed"
     HUNG = "worker hung"
     LOST = "its workers were lost"

@@ -18,6 +18,7 @@ class Trial:
 
     `output_law` says whose law the answers have; "target" is the model's own.
     `worker` names who measured it, as host:process, where a study has several.
+    `violations` are those of the constraints by name and bound, 0 or below where it is kept.
     `repeats` lists earlier trials of the same configuration whose measurements are pooled in.
     `prediction` is what the model said before the trial, `evidence` what it learns from it (autotune/model).
     """
@@ -46,6 +47,7 @@ class Trial:
     worker: str = ""
     prediction: Mapping[str, Any] | None = None
     evidence: Mapping[str, Any] = field(default_factory=dict)
+    violations: Mapping[str, float] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

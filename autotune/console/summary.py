@@ -57,7 +57,7 @@ def _colour(result: Result) -> str:
 def _headline(result: Result) -> Text:
     text = Text()
     if result.speedup is None:
-        return text.append("No configuration was measured to the end.")
+        return text.append(_nothing(result))
     text.append(f"{words.factor(result.speedup)} {words.bounds(result.interval)}", style="bold")
     said = result.said
     text.append("" if said is MEASURED else f" {said.quantity}")
@@ -68,6 +68,12 @@ def _headline(result: Result) -> Text:
     text.append("\n" + words.verdict_words(result.speedup, result.interval, said))
     parameters = "  ".join(f"{name}={shortened(name, value)}" for name, value in result.parameters.items())
     return text.append("\n" + (parameters or "no parameters"))
+
+
+def _nothing(result: Result) -> str:
+    """Why there is no number."""
+    over = result.details.get("limits_kept_by_none")
+    return "No configuration keeps all limits." if over else "No configuration was measured to the end."
 
 
 def _numbers(result: Result) -> Table:

@@ -132,6 +132,8 @@ class Ledger:
         for name, holds in (("memory", record.cause is not Cause.OUT_OF_MEMORY), ("lossless", record.cause is not
         Cause.LOSSY), ("allowed", record.cause is not Cause.REFUSED)):  # fmt: skip
             trial.set_constraint(name, 0.0 if holds else 1.0)
+        for name, violation in record.violations.items():
+            trial.set_constraint(name, violation)
         state = TrialState.PRUNED if record.cause is Cause.LOSSY else STATES[record.status]
         value = math.log(record.speedup) if record.speedup and state is TrialState.COMPLETE else None
         if state is TrialState.PRUNED and record.speedup and record.status is Status.PRUNED:

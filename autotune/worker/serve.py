@@ -11,6 +11,7 @@ from typing import Any
 
 from autotune.samples import ArmRun, Counters, RequestSample
 from autotune.slo import Slo
+from autotune.worker import memory
 from autotune.worker.open_loop import serve_open
 from autotune.worker.prompts import Prompt
 
@@ -74,6 +75,7 @@ def run_arm(
     before, clock = counters(engine), StepClock(engine.timing)
     steps = {} if alone else engine.steps_by_batch.copy()
     gc.collect()
+    memory.reset_peak()
     gc.disable()
     began = None
     try:
@@ -86,7 +88,9 @@ def run_arm(
     samples = tuple(sample(output, began) for output in outputs)
     batches = {} if alone else engine.steps_by_batch.since(steps)
     done = counters(engine) - before
-    return ArmRun(arm, wall, samples, done, clock.seconds, steps_by_batch=batches, slo=slo or Slo()), outputs
+    return ArmRun(
+        arm, wall, samples, done, clock.seconds, steps_by_batch=batches, slo=slo or Slo(), peak_memory=memory.peak()
+    ), outputs
 
 
 def sample(output: Any, began: float | None) -> RequestSample:
