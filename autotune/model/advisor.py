@@ -67,9 +67,12 @@ class Advisor:
         self._best = self._best_of(trials)
 
     def propose(self, queue: Queue) -> None:
-        """Put the most promising unmeasured point into the queue, unless it is the sampler's turn."""
+        """Put the most promising unmeasured point into the queue, unless it is the sampler's turn. After a trial that
+        broke a constraint it is: the sampler learns of constraints, the model only of speed.
+        """
         last_was_left = bool(self._trials) and self._trials[-1].status is Status.PREDICTED
-        if self.model is None or (len(self._trials) % OWN_TURN == 0 and not last_was_left):
+        over = bool(self._trials) and self._trials[-1].cause is Cause.LIMITS
+        if self.model is None or over or (len(self._trials) % OWN_TURN == 0 and not last_was_left):
             return
         found = self._open()
         if not found:

@@ -10,7 +10,7 @@ from autotune.analysis import means
 from autotune.model import cost, evidence
 from autotune.model.point import Point, Scales
 from autotune.model.predict import Model, Source, experience
-from autotune.status import Status
+from autotune.status import Cause, Status
 from autotune.trial import Trial
 
 Describe = Callable[[Mapping[str, Any]], Point | None]
@@ -33,7 +33,8 @@ def sources(trials: Sequence[Trial], describe: Describe) -> list[Source]:
 
 
 def is_measured(trial: Trial) -> bool:
-    return trial.status in (Status.COMPLETE, Status.PRUNED) and bool(trial.gains)
+    usual = trial.status in (Status.COMPLETE, Status.PRUNED) or trial.cause is Cause.LIMITS
+    return usual and bool(trial.gains)
 
 
 def unit_offsets(trials: Sequence[Trial]) -> dict[str, float]:
