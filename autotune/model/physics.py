@@ -21,10 +21,13 @@ GUESSED = 0.5
 
 @dataclass(frozen=True)
 class Shape:
-    """What is drafted at once: a chain of `tokens`, or the `nodes` of a tree."""
+    """What is drafted at once: a chain of `tokens`, the `nodes` of a tree, or a tree of as many levels as `tokens` that
+    the method grows anew in every step to `budget` nodes.
+    """
 
     tokens: int
     nodes: trees.Nodes | None = None
+    budget: int | None = None
 
     @property
     def depth(self) -> int:
@@ -32,7 +35,9 @@ class Shape:
 
     @property
     def size(self) -> int:
-        return len(self.nodes) if self.nodes is not None else self.tokens
+        if self.nodes is not None:
+            return len(self.nodes)
+        return self.tokens if self.budget is None else self.budget
 
     @property
     def as_nodes(self) -> trees.Nodes:
@@ -82,31 +87,34 @@ class Teller:
         return self._tree(shape)
 
     def _chain(self, shape: Shape) -> Told:
-        middle = self._all_gains(shape.tokens, 0.0)
+        middle = self._all_gains(shape, 0.0)
         gains = {name: (anew + onward) / 2 for name, (anew, onward) in middle.items()}
         course = fmean(abs(anew - onward) / 2 for anew, onward in middle.values())
-        reach = self._reach_doubt(shape.tokens)
+        reach = self._reach_doubt(shape)
         changed = 0.0 if shape == self._own else 0.01
         return Told(gains, math.hypot(course, reach, changed, self._cost_doubt(shape)))
 
-    def _all_gains(self, tokens: int, shift: float) -> dict[str, tuple[float, float]]:
-        return {name: self._chain_gains(unit, tokens, shift) for name, unit in self._units.items()}
+    def _all_gains(self, shape: Shape, shift: float) -> dict[str, tuple[float, float]]:
+        return {name: self._chain_gains(unit, shape, shift) for name, unit in self._units.items()}
 
-    def _reach_doubt(self, tokens: int) -> float:
+    def _reach_doubt(self, shape: Shape) -> float:
         """Of positions that nobody measured: half of what a standard deviation of their chance, both ways, makes."""
-        if all(tokens <= len(unit.drafted) for unit in self._units.values()):
+        if all(shape.tokens <= len(unit.drafted) for unit in self._units.values()):
             return 0.0
-        low, high = (_middle(self._all_gains(tokens, shift)) for shift in (-1.0, 1.0))
+        low, high = (_middle(self._all_gains(shape, shift)) for shift in (-1.0, 1.0))
         return abs(high - low) / 2
 
-    def _chain_gains(self, unit: Evidence, tokens: int, shift: float) -> tuple[float, float]:
-        """With as many passes as if every position were alike, and as if drafts ran on."""
+    def _chain_gains(self, unit: Evidence, shape: Shape, shift: float) -> tuple[float, float]:
+        """With as many passes as if every position were alike, and as if drafts ran on. A tree that grows accepts at
+        most one token a level, so its levels are counted as a chain's positions are.
+        """
+        tokens = shape.tokens
         drafted, accepted = self._extension.reach(unit.drafted, unit.accepted, tokens, shift)
         if tokens <= len(unit.drafted):
             anew, onward = acceptance.passes(unit.passes, unit.accepted, tokens)
         else:
             anew = onward = (unit.passes + sum(unit.accepted)) / (1 + sum(accepted) / unit.passes)
-        cost = self._mean_cost(unit, drafted)
+        cost = self._mean_cost(unit, drafted) if shape.budget is None else self._grown_cost(unit, shape)
         return self._gain(unit, anew * cost), self._gain(unit, onward * cost)
 
     def _mean_cost(self, unit: Evidence, drafted: list[float]) -> float:
@@ -125,6 +133,12 @@ class Teller:
             tokens = len(self._chain_costs)
             self._chain_costs.append(self._steps.cost(1, 1 + tokens, tokens))
         return self._chain_costs[length]
+
+    def _grown_cost(self, unit: Evidence, shape: Shape) -> float:
+        drafts = unit.drafts / unit.passes
+        if any(point.batch > 1 for point in unit.costs):
+            return self._batched(unit, 1 + drafts * shape.size, drafts * shape.depth)
+        return drafts * self._steps.cost(1, 1 + shape.size, shape.depth) + (1 - drafts) * self._steps.cost(1, 1, 0)
 
     def _batched(self, unit: Evidence, rows: float, levels: float) -> float:
         steps = sum(point.steps for point in unit.costs)

@@ -12,7 +12,8 @@ from autotune.model.physics import Shape
 from autotune.model.trees import Nodes
 
 TOKENS, TREE = "num_speculative_tokens", "speculative_token_tree"
-DYNAMIC = ("dynamic_tree_topk", "dynamic_tree_num_draft_tokens")
+CHILDREN, BUDGET = "dynamic_tree_topk", "dynamic_tree_num_draft_tokens"
+DEFAULT_CHILDREN, DEFAULT_BUDGET = 10, 59  # of a tree that grows, where only the other of the two is given
 SHAPES = (f"method.{TOKENS}", f"method.{TREE}", "method")
 
 
@@ -27,15 +28,25 @@ class Point:
 
 def point(parameters: Mapping[str, Any], config: Mapping[str, Any] | None) -> Point | None:
     """`config` is the whole speculative config with `parameters` in place; None where it drafts no fixed shape."""
-    if not config or any(config.get(key) is not None for key in DYNAMIC):
+    if not config:
         return None
     nodes = _nodes(config.get(TREE))
     tokens = config.get(TOKENS)
     if nodes is None and not isinstance(tokens, int):
         return None
-    shape = Shape(tokens if isinstance(tokens, int) else 0, nodes)
+    tokens = tokens if isinstance(tokens, int) else 0
+    shape = Shape(tokens, nodes, _budget(config, tokens) if nodes is None else None)
     others = {path: value for path, value in parameters.items() if path not in SHAPES}
     return Point(str(parameters.get("method", config.get("method"))), shape, others)
+
+
+def _budget(config: Mapping[str, Any], tokens: int) -> int | None:
+    """Nodes of a tree that grows in every step; a tree of one level has no more than a node's children."""
+    children, budget = config.get(CHILDREN), config.get(BUDGET)
+    if children is None and budget is None:
+        return None
+    most = DEFAULT_BUDGET if budget is None else int(budget)
+    return min(most, int(children or DEFAULT_CHILDREN)) if tokens == 1 else most
 
 
 def _nodes(literal: Any) -> Nodes | None:

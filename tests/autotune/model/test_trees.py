@@ -35,4 +35,9 @@ def test_points_have_the_shape_that_the_engine_drafts() -> None:
     assert tree is not None
     assert (tree.shape.size, tree.shape.depth) == (3, 2)
     assert point({}, None) is None
-    assert point({}, {"method": "m", "num_speculative_tokens": 4, "dynamic_tree_topk": 4}) is None
+    grown = point({}, {"method": "m", "num_speculative_tokens": 4, "dynamic_tree_num_draft_tokens": 16})
+    assert grown is not None
+    assert (grown.shape.size, grown.shape.depth) == (16, 4)
+    flat = point({}, {"method": "m", "num_speculative_tokens": 1, "dynamic_tree_topk": 4})
+    assert flat is not None
+    assert (flat.shape.size, flat.shape.depth) == (4, 1)
