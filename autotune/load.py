@@ -33,7 +33,13 @@ def check_load(settings: Settings) -> None:
             f"load.concurrency is {load.concurrency}, more than engine.max_num_seqs={most}; "
             "lower one or raise the other"
         )
-    if OBJECTIVES[settings.objective.metric].needs_slo:
+    metric = OBJECTIVES[settings.objective.metric]
+    if (metric.needs_slo or metric.needs_window) and settings.load.kind == "single":
+        raise UsageError(
+            f"objective.metric is {metric.name!r}, but load=single serves one request at a time, whatever comes; "
+            "choose a load of many requests: closed_loop, poisson, trace, ramp, steps"
+        )
+    if metric.needs_slo:
         _check_slo(settings)
 
 
@@ -61,11 +67,6 @@ def described(settings: LoadSettings) -> dict[str, Any]:
 
 def _check_slo(settings: Settings) -> None:
     metric = settings.objective.metric
-    if settings.load.kind == "single":
-        raise UsageError(
-            f"objective.metric is {metric!r}, but load=single serves one request at a time, whatever comes; choose a "
-            "load of many requests: closed_loop, poisson, trace, ramp, steps"
-        )
     if not settings.load.slo.given:
         raise UsageError(
             f"objective.metric is {metric!r}, but load.slo names no limit; give at least one, "

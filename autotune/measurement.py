@@ -78,6 +78,7 @@ GOODPUT = replace(
     unit="times the goodput",
     against="of",
 )
+WAITS = {"ttft": "time to first token", "e2e": "time to last token"}
 SENTENCES = {
     LOSSY: "Lossy: This way of verifying accepts drafted tokens that the model itself would not have chosen, so the "
     "answers are near the model's but not its own. The factor is not that of lossless speculation.",
@@ -88,7 +89,7 @@ SENTENCES = {
 
 def measurement(kind: str, objective: str, output_law: str) -> Measurement:
     """The words for a factor of this kind, on this objective, of answers with this law."""
-    found = GOODPUT if kind == MEASURED.kind and objective == "goodput" else KINDS[kind]
+    found = KINDS[kind] if kind != MEASURED.kind else _measured(objective)
     if output_law == TARGET:
         return found
     return replace(
@@ -100,6 +101,17 @@ def measurement(kind: str, objective: str, output_law: str) -> Measurement:
         sentence=SENTENCES[output_law],
         output_law=output_law,
     )
+
+
+def _measured(objective: str) -> Measurement:
+    """Of a time that a reader would not take for speed in general, its name."""
+    if objective == "goodput":
+        return GOODPUT
+    time, _, level = objective.partition("_p")
+    if time not in WAITS and not (level and time == "tpot"):
+        return MEASURED
+    name = WAITS.get(time, "time per output token") + (f" (p{level})" if level else "")
+    return replace(MEASURED, quantity=f"speed-up of the {name}", unit=f"times as fast in {name}")
 
 
 def measurement_of(settings: Settings, output_law: str = TARGET) -> Measurement:

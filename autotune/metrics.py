@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import reduce
+from functools import partial, reduce
 from operator import add
 from typing import Any, Literal
 
@@ -50,9 +50,13 @@ def tpot(runs: Sequence[ArmRun]) -> float | None:
     return ratio(sum(each * tokens for each, tokens in timed), sum(tokens for _, tokens in timed))
 
 
-def mean_e2e(runs: Sequence[ArmRun]) -> float | None:
-    times = [request.e2e for request in requests_of(runs) if request.e2e is not None]
+def mean_of(time: str, runs: Sequence[ArmRun]) -> float | None:
+    times = [value for request in requests_of(runs) if (value := getattr(request, time)) is not None]
     return ratio(sum(times), len(times))
+
+
+def quantile_of(time: str, level: int, runs: Sequence[ArmRun]) -> float | None:
+    return spread((getattr(request, time) for request in requests_of(runs)), scale=1.0)[f"p{level}"]
 
 
 def wall_of(runs: Sequence[ArmRun]) -> float:
@@ -244,7 +248,7 @@ METRICS: tuple[Metric, ...] = (
 @dataclass(frozen=True)
 class ObjectiveMetric:
     """A metric that one run has one value of, so that two arms can be compared run by run. `timed` needs a clock,
-    the others a replay; `needs_slo` needs limits and many requests at once.
+    the others a replay; `needs_slo` needs limits and many requests at once, `needs_window` the latter.
     """
 
     name: str
@@ -253,16 +257,24 @@ class ObjectiveMetric:
     value: Callable[[Sequence[ArmRun]], float | None]
     timed: bool = True
     needs_slo: bool = False
+    needs_window: bool = False
 
 
+OF_WINDOWS = tuple(
+    ObjectiveMetric(f"{time}_p{level}", "s", "lower", partial(quantile_of, time, level), needs_window=True)
+    for time in ("ttft", "tpot", "e2e")
+    for level in QUANTILES
+)
 OBJECTIVES = {
     metric.name: metric
     for metric in (
         ObjectiveMetric("tpot", "s", "lower", tpot),
-        ObjectiveMetric("e2e", "s", "lower", mean_e2e),
+        ObjectiveMetric("ttft", "s", "lower", partial(mean_of, "ttft")),
+        ObjectiveMetric("e2e", "s", "lower", partial(mean_of, "e2e")),
         ObjectiveMetric("output_tokens_per_s", "1/s", "higher", tokens_per_second),
         ObjectiveMetric("goodput", "1/s", "higher", compared_goodput, needs_slo=True),
         ObjectiveMetric("tokens_per_step_cost", "tokens", "higher", tokens_per_step_cost, timed=False),
+        *OF_WINDOWS,
     )
 }
 
