@@ -10,13 +10,13 @@ to twice the last.
 from __future__ import annotations
 
 import json
-from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from autotune.errors import UsageError
+from autotune.model.curve import at
 from autotune.samples import BASELINE, CANDIDATE, UnitResult
 from autotune.settings import Settings
 
@@ -33,23 +33,12 @@ class StepCosts:
 
     def cost(self, rows: int) -> float:
         """UsageError for more than twice the rows that were measured."""
-        place = bisect_left(self.points, (rows, 0.0))
-        if place < len(self.points):
-            right = self.points[place]
-            left = self.points[place - 1] if right[0] > rows else right
-            return _between(left, right, rows)
         if rows > 2 * self.points[-1][0]:
             raise UsageError(
                 f"the step costs end at {self.points[-1][0]} rows, a step of {rows} is too far beyond; measure them "
                 "with autotune.bench and a larger method.num_speculative_tokens or token tree"
             )
-        return _between(self.points[0], self.points[-1], rows)
-
-
-def _between(left: tuple[int, float], right: tuple[int, float], rows: int) -> float:
-    if left[0] == right[0]:
-        return right[1]
-    return left[1] + (right[1] - left[1]) * (rows - left[0]) / (right[0] - left[0])
+        return at(self.points, rows)
 
 
 def table(results: Sequence[UnitResult], settings: Settings, environment: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from autotune import arms
 from autotune.analysis import means
-from autotune.model.candidates import Candidate, candidates
+from autotune.model.candidates import Candidate, around, candidates
 from autotune.model.learn import adjusted, learn, unit_offsets
 from autotune.model.point import Point, Scales, point
 from autotune.model.predict import NORMAL_90, Model, Prediction
@@ -30,6 +30,8 @@ OWN_TURN = 3
 WORTHWHILE = 0.002
 """Expected improvement of the log-gain below which the model proposes nothing."""
 IN_A_ROW = 8
+NEAR = 3
+"""So many of the best have their neighbourhood looked at, where not every point can be."""
 
 
 class Queue(Protocol):
@@ -43,6 +45,7 @@ class Advisor:
 
     def __init__(self, settings: Settings, space: Space) -> None:
         self._settings = settings
+        self._space, self._near = space, list[Candidate]()
         self._on = settings.study.model and bool(space.dimensions)
         self._candidates, self._are_all = candidates(space, settings.study.seed) if self._on else ([], False)
         logs = frozenset(part.path for part in space.parts if part.log)
@@ -65,6 +68,9 @@ class Advisor:
         self._done = {trial.key for trial in trials if trial.status is not Status.PREDICTED}
         self._tested = sum(bool(trial.prediction) and bool(trial.gains) for trial in trials) >= TESTED
         self._best = self._best_of(trials)
+        if self.model is not None and not self._are_all:
+            near = around(self._space, [trial.parameters for trial in ranking(list(trials))[:NEAR]])
+            self._near = [each for each in near if each.key not in self._points]
 
     def propose(self, queue: Queue) -> None:
         """Put the most promising unmeasured point into the queue, unless it is the sampler's turn. After a trial that
@@ -117,12 +123,12 @@ class Advisor:
         return None if found is None else self.model.predict(found)
 
     def _predicted(self, candidate: Candidate) -> Prediction | None:
-        found = self._points[candidate.key]
+        found = self._points.get(candidate.key) or self.describe(candidate.parameters)
         return None if found is None or self.model is None else self.model.predict(found)
 
     def _open(self) -> list[tuple[Candidate, Prediction]]:
         """Unmeasured points with their predictions, without those that cannot win."""
-        waiting = [each for each in self._candidates if each.key not in self._done]
+        waiting = [each for each in (*self._candidates, *self._near) if each.key not in self._done]
         pairs = [(each, found) for each in waiting if (found := self._predicted(each)) is not None]
         return [(each, found) for each, found in pairs if not self._loses(found)]
 

@@ -8,6 +8,7 @@ from statistics import fmean
 import pytest
 
 from autotune.model.advisor import Advisor
+from autotune.model.candidates import around
 from autotune.model.evidence import evidence_of, read
 from autotune.model.predict import Prediction, experience
 from autotune.search_space import space_of
@@ -107,3 +108,11 @@ def test_experience_widens_and_never_narrows() -> None:
     assert experience([3.0, -2.0, 2.5]) > 1.5
     low, high = Prediction(0.5, 0.1, experience([3.0]), ()).bounds
     assert high - low > 2 * 1.645 * 0.1
+
+
+def test_the_neighbourhood_of_the_best_has_every_other_number_of_tokens() -> None:
+    space = space_of(settings_for("K and window", 0, True))
+    best = {"method.num_speculative_tokens": 4, "method.prompt_lookup_max": 5}
+    found = {(p["method.num_speculative_tokens"], p["method.prompt_lookup_max"]) for p in
+             (each.parameters for each in around(space, [best]))}  # fmt: skip
+    assert found == {(tokens, 5) for tokens in range(1, 17)} | {(4, window) for window in range(4, 12)}
