@@ -51,6 +51,7 @@ def from_confirmation(setting: Setting, confirmation: Confirmation, seconds: flo
             *notes.of_confirmation(setting.context.settings, confirmation),
             *limits.said(chosen.limits),
             *notes.of_load(setting.context.settings, confirmation.baseline, chosen.metrics),
+            *notes.of_workers(setting.trials),
             *notes.of_export(setting.context.settings, chosen.trial),
         ],
     }

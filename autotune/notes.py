@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from autotune import arms, dialect
@@ -76,3 +77,14 @@ def of_confirmation(settings: Settings, confirmation: Confirmation) -> list[str]
             f"{said.gain} could not be confirmed. Deploy without speculation, or try another method or workload."
         )
     return notes
+
+
+def of_workers(trials: Sequence[Trial]) -> list[str]:
+    """Who measured, where several did."""
+    names = sorted({trial.worker for trial in trials if trial.worker})
+    if len(names) < 2:
+        return []
+    hosts = Counter(name.rpartition(":")[0] for name in names)
+    crowded = [host for host, count in hosts.items() if count > 1]
+    noisy = f"; those on {', '.join(crowded)} disturb each other unless each has a device of its own" if crowded else ""
+    return [f"Measured by {len(names)} workers: {', '.join(names)}{noisy}."]

@@ -136,13 +136,15 @@ def _only_after(storage: optuna.storages.RDBStorage, study_id: int, seen: int) -
     Optuna locks the study's row while it makes a trial. The check runs in that transaction, before its commit.
     """
     session = storage.scoped_session()  # this thread's, which the making uses too
+    # PostgreSQL's other clocks stand still during a transaction, which may have waited for the lock.
+    now = "clock_timestamp()" if storage.engine.dialect.name == "postgresql" else "CURRENT_TIMESTAMP"
 
     def check(_: Any) -> None:
         row = session.execute(text("SELECT count(*), max(trial_id) FROM trials WHERE study_id = :s"), {"s": study_id})
         count, newest = row.one()
         if count != seen + 1:
             raise Overtaken
-        beat = text("INSERT INTO trial_heartbeats (trial_id, heartbeat) VALUES (:t, CURRENT_TIMESTAMP)")
+        beat = text(f"INSERT INTO trial_heartbeats (trial_id, heartbeat) VALUES (:t, {now})")
         session.execute(beat, {"t": newest})
 
     event.listen(session, "before_commit", check)

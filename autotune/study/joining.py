@@ -34,6 +34,11 @@ def join(
     anew: bool,
 ) -> SharedLedger:
     """`anew` where the study had ended and goes on with more trials. UsageError where the others do something else."""
+    if settings.study.grace_period <= settings.study.heartbeat_interval:
+        raise UsageError(
+            f"study.grace_period is {settings.study.grace_period}, and study.heartbeat_interval "
+            f"{settings.study.heartbeat_interval}; the grace period must be longer, best three times as long"
+        )
     agree(study, settings, anew=anew)
     if anew:
         study.set_user_attr(CLOSED, False)

@@ -10,7 +10,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 GIVEN = "SPECTUNE_POSTGRES"
@@ -34,11 +34,28 @@ def binaries() -> Path | None:
     return next((folder for folder in found if (folder / "initdb").exists()), None)
 
 
+class Server:
+    """A running server; `can_stop` is false for one that is not ours."""
+
+    def __init__(self, url: str, control: Callable[..., None] | None = None) -> None:
+        self.url, self._control = url, control
+        self.can_stop = control is not None
+
+    def stop(self) -> None:
+        """At once, as in a crash."""
+        assert self._control is not None
+        self._control("-m", "immediate", "stop")
+
+    def start(self) -> None:
+        assert self._control is not None
+        self._control("start")
+
+
 @contextlib.contextmanager
-def server() -> Iterator[str]:
-    """The URL of an empty database; the throw-away server ends, and is deleted, with the block."""
+def server() -> Iterator[Server]:
+    """A server with an empty database; a throw-away one ends, and is deleted, with the block."""
     if given := os.environ.get(GIVEN):
-        yield given
+        yield Server(given)
         return
     programs, user = binaries(), _user()
     assert programs is not None
@@ -47,13 +64,18 @@ def server() -> Iterator[str]:
         os.chown(folder, pwd.getpwnam(user).pw_uid, -1)
     data, port = folder / "data", _free_port()
     options = f"-p {port} -h 127.0.0.1 -k {folder} -c fsync=off -c timezone=America/New_York"
+
+    def control(*words: str) -> None:
+        _run(user, programs / "pg_ctl", "-D", data, "-l", folder / "log", "-w", "-o", options, *words)
+
+    made = Server(f"postgresql://tests@127.0.0.1:{port}/postgres", control)
     try:
         _run(user, programs / "initdb", "-D", data, "-U", "tests", "-A", "trust", "--no-sync")
-        _run(user, programs / "pg_ctl", "-D", data, "-l", folder / "log", "-w", "-o", options, "start")
-        yield f"postgresql://tests@127.0.0.1:{port}/postgres"
+        made.start()
+        yield made
     finally:
         with contextlib.suppress(subprocess.CalledProcessError):
-            _run(user, programs / "pg_ctl", "-D", data, "-m", "immediate", "stop")
+            made.stop()
         shutil.rmtree(folder, ignore_errors=True)
 
 

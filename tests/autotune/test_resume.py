@@ -84,7 +84,7 @@ def test_one_process_a_study(commands) -> None:
     process.kill()
     process.communicate()
     assert second.status == 2
-    assert "is being run by another process" in second.err
+    assert "is being run by another process, and SQLite serves one at a time" in second.err
 
 
 @pytest.mark.parametrize("words", [("method.search.num_speculative_tokens=null",)])

@@ -10,18 +10,18 @@ from dataclasses import replace
 import optuna
 import postgres
 import pytest
+from sqlalchemy import text
 
 from autotune.dimension import Dimension
-from autotune.errors import RunError, UsageError
+from autotune.errors import RunError
 from autotune.settings import StudySettings
 from autotune.space import Space
 from autotune.status import Cause, Status
 from autotune.study.attempts import RETRY_OF, attempts
 from autotune.study.claims import Claims
 from autotune.study.conclusion import Conclusion
-from autotune.study.database import open_storage, with_driver
+from autotune.study.database import open_storage
 from autotune.study.joining import Waiting
-from autotune.study.naming import without_password
 from autotune.study.shared import SharedLedger
 from autotune.trial import Trial
 
@@ -36,24 +36,32 @@ SPACE = Space((Dimension("method.a", "int", 1, 4), Dimension("method.b", "int", 
 
 
 @pytest.fixture(scope="module")
-def url() -> Iterator[str]:
+def server() -> Iterator[postgres.Server]:
     with postgres.server() as found:
         yield found
 
 
 @pytest.fixture
-def worker(url: str, request: pytest.FixtureRequest) -> Iterator[Callable[..., SharedLedger]]:
+def said() -> list[str]:
+    """What the workers told their user."""
+    return []
+
+
+@pytest.fixture
+def worker(
+    server: postgres.Server, said: list[str], request: pytest.FixtureRequest
+) -> Iterator[Callable[..., SharedLedger]]:
     """Makes one more worker of the test's own study, as another process would be: with connections of its own."""
     made: list[SharedLedger] = []
 
     def make(settings: StudySettings = SETTINGS, space: Space = SPACE) -> SharedLedger:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
-        storage, name = open_storage(url, settings), request.node.name
+        storage, name = open_storage(server.url, settings), request.node.name
         study = optuna.create_study(storage=storage, study_name=name, direction="maximize", load_if_exists=True)
         beside = optuna.create_study(storage=storage, study_name=f"{name}.conclusion", load_if_exists=True)
         wait = Waiting(0.1, lambda _: None)
-        conclusion = Conclusion(Claims(beside, storage, settings, print), wait)
-        made.append(SharedLedger(Claims(study, storage, settings, print), conclusion, wait, space, settings))
+        conclusion = Conclusion(Claims(beside, storage, settings, said.append), wait)
+        made.append(SharedLedger(Claims(study, storage, settings, said.append), conclusion, wait, space, settings))
         made[-1].begin()
         return made[-1]
 
@@ -257,16 +265,44 @@ def test_a_conclusion_that_fails_is_tried_by_one_other(worker) -> None:
         worker().conclude(lambda: {"never": "called"})
 
 
-def test_a_missing_driver_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("autotune.study.database.find_spec", lambda _: None)
-    monkeypatch.setitem(__import__("sys").modules, "psycopg", None)
-    with pytest.raises(UsageError, match=r"pip install 'psycopg\[binary\]'"):
-        with_driver("postgresql://me:secret@host/base")
-    with pytest.raises(UsageError, match="postgresql://me:\\*\\*\\*@host"):
-        with_driver("postgresql://me:secret@host/base")
+@needs_server
+def test_a_server_that_goes_away_for_a_while(worker, server: postgres.Server, said: list[str]) -> None:
+    """Measured while it was away: told when it is back, and nobody has measured the trial again."""
+    if not server.can_stop:
+        pytest.skip(f"the server of {postgres.GIVEN} is not ours to stop")
+    ledger = worker(replace(SETTINGS, grace_period=20))
+    asked = ledger.ask()
+    server.stop()
+    threading.Timer(2.0, server.start).start()
+    assert ledger.tell(ledger.signed(measured(*asked)))
+    assert any("does not answer" in line for line in said)
+    assert [trial.number for trial in ledger.finished()] == [0]
+    assert ledger.ask()[0] == 1
 
 
-def test_passwords_are_not_written_down() -> None:
-    assert without_password("a=postgresql+psycopg://me:p%40ss@host:5/b c") == "a=postgresql+psycopg://me:***@host:5/b c"
-    for harmless in ("postgresql://me@host/b", "sqlite:///a/b.db", "http://host:5000", "postgresql://host:5/b"):
-        assert without_password(harmless) == harmless
+@needs_server
+def test_a_server_that_stays_away(worker, server: postgres.Server) -> None:
+    if not server.can_stop:
+        pytest.skip(f"the server of {postgres.GIVEN} is not ours to stop")
+    ledger = worker()
+    server.stop()
+    try:
+        with pytest.raises(RunError, match="has not answered for 2 s"):
+            ledger.finished()
+    finally:
+        server.start()
+
+
+@needs_server
+def test_who_is_stopped_while_it_claims_holds_nobody_up(worker) -> None:
+    """The lock of a process that stands still is let go by the server after the grace period."""
+    stopped, other = worker(), worker()
+    session = stopped._claims._storage.scoped_session()
+    session.execute(
+        text("SELECT study_id FROM studies WHERE study_id = :s FOR UPDATE"), {"s": stopped._study._study_id}
+    )
+    began = time.monotonic()
+    assert other.ask()[0] == 0
+    assert 1.0 < time.monotonic() - began < 15.0
+    session.invalidate()
+    assert stopped.ask()[0] == 1

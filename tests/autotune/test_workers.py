@@ -26,7 +26,7 @@ LIMIT = 400.0
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
     with postgres.server() as found:
-        yield found
+        yield found.url
 
 
 class Workers:
