@@ -19,7 +19,9 @@ from autotune.study.naming import WATCHING
 from autotune.study.shared import CLOSED, SharedLedger
 
 TERMS, MORE = "terms", "study.n_trials"
-OF_THE_STUDY = ("seed", "startup_trials", "prune_alpha", "prune_min_units", "confidence", "n_trials")
+OWN_OF_THE_STUDY = (
+    "name", "storage", "resume", "call_limit", "load_limit", "max_failures", "heartbeat_interval", "grace_period",
+)  # fmt: skip
 OWN = ("model.path", "model.drafts", "engine.options.device")
 """Where things lie may differ from machine to machine."""
 
@@ -81,7 +83,8 @@ def terms(settings: Settings) -> dict[str, Any]:
     everything = asdict(settings)
     for name in WATCHING:
         everything["engine"]["options"].pop(name, None)
-    everything["study"] = {key: everything["study"][key] for key in OF_THE_STUDY}
+    for name in OWN_OF_THE_STUDY:
+        del everything["study"][name]
     kept = {key: value for key, value in everything.items() if key not in ("tracking", "outputs")}
     flat = {path: value for path, value in _leaves(kept) if not path.startswith(OWN)}
     return json.loads(json.dumps(flat, default=str))

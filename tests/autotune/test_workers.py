@@ -35,8 +35,8 @@ class Workers:
     def __init__(self, commands, url: str, name: str, *words: str) -> None:
         self._name, self._commands = name, commands
         self._words = commands.fake(
-            "engine.slow=0.001", f"study.n_trials={TRIALS}", "study.prune_alpha=0", f"study.name={name}",
-            f"study.storage={url}", "study.heartbeat_interval=1", "study.grace_period=4", *words,
+            "engine.slow=0.001", f"study.n_trials={TRIALS}", "study.prune_alpha=0", "study.model=false", 
+            f"study.name={name}", f"study.storage={url}", "study.heartbeat_interval=1", "study.grace_period=4", *words,
         )  # fmt: skip
         self.processes: list[subprocess.Popen[str]] = []
         optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -165,3 +165,14 @@ def test_a_late_worker_gets_the_result_and_another_command_is_refused(workers) -
     other = group.start("UTC")
     assert other.wait(LIMIT) == 2
     assert "is run with workload.max_tokens=40, here it is 30" in other.communicate()[1]
+
+
+def test_what_the_model_leaves_out_is_no_trial(workers) -> None:
+    group = workers("study.model=true")
+    found = [outcome(process) for process in (group.start("UTC"), group.start("UTC"))]
+    for _, line, trials in found:
+        assert sum(count for status, count in line["trials"].items() if status != "predicted") <= TRIALS
+        assert sorted(trial["number"] for trial in trials) == list(range(len(trials)))
+        assert len({tuple(trial["parameters"].items()) for trial in trials}) == len(trials)
+    assert found[0][1]["trials"] == found[1][1]["trials"]
+    assert [claim.state for claim in group.claims(".conclusion")] == [TrialState.COMPLETE]
