@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from autotune import arms, limits, notes
+from autotune import arms, by_method, limits, notes
 from autotune.analysis import means
 from autotune.confirm import Confirmation, Confirmed
 from autotune.constraints import Found, broken, found_in
@@ -50,6 +50,7 @@ def from_confirmation(setting: Setting, confirmation: Confirmation, seconds: flo
             *notes.standing(setting.context.settings, chosen.trial.output_law),
             *notes.of_confirmation(setting.context.settings, confirmation),
             *limits.said(chosen.limits),
+            *by_method.sentence(setting.context.settings, setting.trials),
             *notes.of_load(setting.context.settings, confirmation.baseline, chosen.metrics),
             *notes.of_workers(setting.trials),
             *notes.of_export(setting.context.settings, chosen.trial),
@@ -157,7 +158,7 @@ def _measured(setting: Setting, seconds: float) -> dict[str, Any]:
         "load": described(settings.load),
         "confidence": settings.study.confidence,
         "study": setting.study,
-        "space": described_space(settings),
+        "space": {**described_space(settings), "by_method": by_method.record(settings, setting.trials)},
         "command_line": setting.context.command_line,
         "seconds": round(seconds, 1),
         **({"model": setting.model} if setting.model is not None else {}),

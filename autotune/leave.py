@@ -63,6 +63,7 @@ def leave(context: Context, result: Result, tracker: Tracker) -> None:
         tracked(result),
         {
             "status": "finished",
+            "method": result.method,
             "lossless": result.lossless,
             "output_law": result.output_law,
             "confirmed": result.confirmed,

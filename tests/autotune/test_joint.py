@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import random
+import signal
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -205,6 +208,8 @@ def test_the_command_finds_the_method_and_says_which(commands) -> None:
     best = json.loads((done.folder / "best.json").read_text())
     assert best["speculative_config"]["method"] == "suffix"
     assert best["details"]["space"]["methods"] == ["ngram", "suffix"]
+    assert set(best["details"]["space"]["by_method"]) == {"ngram", "suffix"}
+    assert any("best of every method" in note and "suffix" in note for note in best["details"]["notes"])
     assert best["details"]["study"].startswith("ngram+suffix-")
     assert [trial["parameters"]["method"] for trial in done.trials[:2]] == ["ngram", "suffix"]
     for trial in done.trials:
@@ -212,6 +217,55 @@ def test_the_command_finds_the_method_and_says_which(commands) -> None:
         assert bool(lookup) is (trial["parameters"]["method"] == "ngram")
     assert "method=suffix" in done.out
     assert "methods: ngram, suffix" in done.out
+
+
+def test_tracking_has_every_method_and_the_one_that_won(commands, tmp_path: Path) -> None:
+    from mlflow.tracking import MlflowClient
+
+    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    done = commands.tune("method=[suffix,ngram]", TRUTH, "study.n_trials=4", f"tracking.uri={uri}")
+    assert done.status == 0, done.err
+    client = MlflowClient(uri)
+    runs = client.search_runs([client.get_experiment_by_name("spectune").experiment_id])
+    (parent,) = (run for run in runs if "mlflow.parentRunId" not in run.data.tags)
+    assert parent.data.tags["method"] == "suffix"
+    assert parent.data.params["method.name"] == "ngram+suffix"
+    assert parent.data.params["method.suffix.num_speculative_tokens"] == "8"
+    assert parent.data.params["method.ngram.search.prompt_lookup_max.plus"] == "prompt_lookup_min"
+    children = {run.info.run_name: run.data.params for run in runs if run is not parent}
+    for trial in done.trials:
+        method = trial["parameters"].pop("method")
+        rest = {f"method.{key}": str(value) for key, value in trial["parameters"].items()}
+        assert children[f"trial {trial['number'] + 1}"] == {"method": method, **rest}
+
+
+def test_a_sweep_says_which_method_won(commands) -> None:
+    words = commands.fake("method=[suffix,ngram],ngram", TRUTH, "study.n_trials=4")
+    done = commands.run("-m", *words, timeout=240)
+    assert done.status == 0, done.err
+    jobs = [job["line"] for job in done.line["jobs"]]
+    assert [(job["method"], job["searched"]) for job in jobs] == [("suffix", "ngram+suffix"), ("ngram", "ngram")]
+    assert "method=suffix  num_speculative_tokens" in " ".join(done.out.split("Comparison")[1].split("\n")).replace(
+        "   ", " "
+    )
+
+
+def test_a_killed_joint_study_goes_on(commands) -> None:
+    """Killed between two trials: the same command ends with the trials there were, and as many as asked."""
+    wanted = ("method=[suffix,ngram]", TRUTH, "study.n_trials=6")
+    process = subprocess.Popen(commands.words(*commands.fake(*wanted, "engine.slow=0.002")), cwd=commands.project,
+                               stdout=subprocess.PIPE, text=True, start_new_session=True)  # fmt: skip
+    assert process.stdout is not None
+    for line in process.stdout:
+        if "3/6" in line:
+            break
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    done = commands.tune(*wanted, "engine.slow=0.002")
+    assert done.status == 0, done.err
+    assert "goes on: 3 of 6" in done.out or "goes on: 4 of 6" in done.out
+    assert [trial["number"] for trial in done.trials] == list(range(6))
+    assert done.line["method"] == "suffix"
 
 
 def test_auto_leaves_out_what_the_model_has_no_draft_for(commands) -> None:
