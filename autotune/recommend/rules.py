@@ -88,10 +88,32 @@ def guide(values: Mapping[str, Any] | None) -> Guide:
     """UsageError for what the tables do not hold."""
     found = build(Guide, values, "recommend")
     for method in found.methods:
-        rule = found.rule(method)
-        if rule is not None and set(rule.speedup) != set(TEXTS) - {"mixed"}:
-            raise UsageError(f"recommend.methods.{method}.speedup is {rule.speedup}; it must have copy, code and free")
-    for text in found.texts.values():
+        _check_method(method, found.rule(method))
+    for workload, text in found.texts.items():
         if text not in TEXTS:
-            raise UsageError(f"recommend.texts has {text!r}; allowed: {', '.join(TEXTS)}")
+            raise UsageError(f"recommend.texts.{workload} is {text!r}; allowed: {', '.join(TEXTS)}")
+    _check_rows("recommend.load", found.load, 3)
+    _check_rows("recommend.longest", found.longest, 2)
+    if not is_numbers(found.sampled, 2):
+        raise UsageError(f"recommend.sampled is {found.sampled!r}; it must be [at least, at most]")
     return found
+
+
+def _check_method(name: str, rule: MethodRule | None) -> None:
+    speedup = {} if rule is None else rule.speedup
+    if set(speedup) != set(TEXTS) - {"mixed"} or not all(is_numbers(pair, 2) for pair in speedup.values()):
+        raise UsageError(
+            f"recommend.methods.{name}.speedup is {speedup}; it must be [low, high] for copy, code and free"
+        )
+
+
+def _check_rows(key: str, rows: list, size: int) -> None:
+    """Each row begins with a number of requests; the table with one request, or what holds from there on."""
+    if not rows or not all(is_numbers(row, size) for row in rows):
+        raise UsageError(f"{key} is {rows!r}; it must be rows of {size} numbers, such as {[1] * size}")
+    if size == 2 and min(rows)[0] > 1:
+        raise UsageError(f"{key} begins at {min(rows)[0]} requests; its first row must be for 1")
+
+
+def is_numbers(values: object, size: int) -> bool:
+    return isinstance(values, list) and len(values) == size and all(isinstance(value, int | float) for value in values)

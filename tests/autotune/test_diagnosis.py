@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import json
 from typing import Any
 
 import pytest
@@ -218,3 +220,20 @@ def test_a_word_replaces_the_one_with_its_key() -> None:
         "method=ngram '+search.method.x={int: [1, 2]}' method.num_speculative_tokens=3"
     )
     assert again(line, "method=auto", module="autotune") == "python -m autotune method=auto"
+
+
+def test_it_stands_in_the_terminal_the_page_and_best_json(commands) -> None:
+    """The fake engine accepts at most four tokens, and a drafted one costs 5 % of a step."""
+    done = commands.bench("method.num_speculative_tokens=8")
+    assert done.status == 0, done.err
+    findings = json.loads((done.folder / "best.json").read_text())["details"]["diagnosis"]
+    long = next(finding for finding in findings if finding["rule"] == "too_long")
+    assert long["numbers"]["keep"] == 4
+    assert long["next"].endswith("method.num_speculative_tokens=4")
+    assert f"- {long['says']}" in done.out
+    assert f"    try: {long['next']}" in done.out
+    page = html.unescape((done.folder / "report.html").read_text())
+    assert "What limits it, and what to try" in page
+    assert long["says"] in page
+    assert long["next"] in page
+    assert "diagnosis" not in done.line

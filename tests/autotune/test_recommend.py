@@ -192,6 +192,10 @@ def test_the_command_prints_a_table_and_ends_with_json(capsys: pytest.CaptureFix
         (["recommend.target_speedup=fast"], "must be a number or null"),
         (["recommend.text=prose"], "allowed: copy, code, free, mixed"),
         (["load=closed_loop", "load.concurrency=99"], "more than engine.max_num_seqs=8"),
+        (["recommend.load=[]"], "recommend.load is []; it must be rows of 3 numbers"),
+        (["recommend.longest=[[4,2]]"], "begins at 4 requests"),
+        (["recommend.methods.ngram.speedup.copy=2"], "must be [low, high] for copy, code and free"),
+        (["recommend.texts.chat=poem"], "recommend.texts.chat is 'poem'"),
         (["--fast"], "unknown option '--fast'"),
     ],
 )
