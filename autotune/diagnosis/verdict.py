@@ -9,7 +9,7 @@ from autotune.diagnosis.finding import Finding
 from autotune.diagnosis.seen import Seen
 
 WORTH_KNOWING = 0.02  # a gain below this decides nothing
-MOST = 100  # times the prompts; beyond that the answer is that there is no difference worth one
+MOST = 16  # times the prompts that are worth measuring; beyond that something else is tried sooner
 
 
 def tie(seen: Seen) -> Finding | None:
@@ -38,6 +38,9 @@ def noise(seen: Seen) -> Finding | None:
     says = f"The interval {bounds(seen.interval)} holds 1, so neither side is faster as far as this run can tell."
     if times <= 1:
         return Finding("noise", f"{says} It is narrow: what difference there is, is small.", {"half_width": width})
-    more = min(MOST, math.ceil(times))
+    more = math.ceil(times)
     says += f" About {more} times the prompts would show a difference of the size seen, or of 2 % if that is more."
-    return Finding("noise", says, {"half_width": width, "times_the_prompts": more}, seen.more_units(more))
+    if more > MOST:
+        says += " A quieter machine, or another method, would tell sooner."
+    command = seen.more_units(more) if more <= MOST else seen.command("method=auto", module="autotune")
+    return Finding("noise", says, {"half_width": width, "times_the_prompts": more}, command)

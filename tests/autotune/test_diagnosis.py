@@ -204,6 +204,7 @@ def test_a_tie_and_an_interval_around_one() -> None:
     wide = must("noise", seen(speedup=1.02, interval=(0.96, 1.08)))
     assert wide.numbers["times_the_prompts"] == 9
     assert wide.next.endswith("workload.num_confirm_prompts=144")
+    assert must("noise", seen(speedup=1.0, interval=(0.8, 1.25))).next.endswith("method=auto")
     assert must("noise", seen(speedup=1.0, interval=(0.995, 1.005))).next == ""
     assert found("noise", seen()) is None
 
