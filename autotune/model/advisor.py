@@ -107,7 +107,7 @@ class Advisor:
             return None
         low, high = (math.exp(bound) for bound in found.bounds)
         best = ranking(list(self._trials))[0]
-        said = f"predicted {math.exp(found.gain):.2f}x [{low:.2f}, {high:.2f}]"
+        said = f"expected {math.exp(found.gain):.2f}x [{low:.2f}, {high:.2f}]"
         reason = f"{said}, below trial {best.number + 1}'s {best.speedup:.2f}x"
         started = datetime.now(UTC).isoformat(timespec="seconds")
         law = arms.output_law(self._settings, parameters)
