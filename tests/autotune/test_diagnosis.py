@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import html
 import json
+import shlex
 from typing import Any
 
 import pytest
+from hydra import compose, initialize_config_dir
 
+from autotune import arms
+from autotune.compose import resolve
 from autotune.diagnosis.again import again
 from autotune.diagnosis.finding import Finding
 from autotune.diagnosis.rules import RULES, diagnose
 from autotune.diagnosis.seen import Seen
+from autotune.joint import plain
+from autotune.load import check_load
+from autotune.overrides import CONF
+from autotune.search_space import space_of
+from engine.speculative_config import SpeculativeConfig
 
 HEAD = {"method": "eagle3", "model": "models/head", "num_speculative_tokens": 4, "aux_layer_convention": None,
         "draft_sample_method": None}  # fmt: skip
@@ -238,3 +247,56 @@ def test_it_stands_in_the_terminal_the_page_and_best_json(commands) -> None:
     assert long["says"] in page
     assert long["next"] in page
     assert "diagnosis" not in done.line
+
+
+UNWELL = {
+    "layers": {"acceptance_per_position": [0.3, 0.1]},
+    "sampled": {"acceptance_per_position": [0.3], "temperature": 1.0},
+    "few": {"num_drafts": 100},
+    "long": {"tpot_ms": {"mean": 2 / 3}},
+    "sure": {"acceptance_per_position": [0.9, 0.85, 0.82, 0.8]},
+    "at the bound": {
+        "acceptance_per_position": [0.9, 0.85, 0.82, 0.8],
+        "searched": ("num_speculative_tokens",),
+        "bound": 4,
+        "command_line": "python -m autotune method=eagle3",
+    },
+    "slow draft": {"time_split": {"draft": 0.5, "target": 0.5}},
+    "dear rows": {"tpot_ms": {"mean": 0.8}},
+    "dear rows of a tree": {"tpot_ms": {"mean": 0.8}, "config": {"speculative_token_tree": "[(0,)]"}},
+    "one of several": {"several": True, "command_line": "python -m autotune method=auto", "tpot_ms": {"mean": 0.8}},
+    "crossover": batches({1: 1.8, 8: 0.9}),
+    "memory": {"num_drafts_cut": 3},
+    "less memory": {"num_drafts_cut": 3, "engine": {"kv_cache_tokens": 512}},
+    "slow baseline": {"base": {"time_split": {"draft": 0.0, "target": 0.6}}},
+    "threads": {"engine": {"num_threads": 1}},
+    "noise": {"interval": (0.97, 1.05), "speedup": 1.01},
+    "noise under load": {
+        "interval": (0.97, 1.05),
+        "speedup": 1.01,
+        "details": {"load": {"kind": "closed_loop"}, "units": 6},
+    },
+}
+
+
+@pytest.mark.parametrize("what", UNWELL)
+def test_what_to_type_next_is_a_legal_command(what: str) -> None:
+    found = [finding.next for finding in diagnose(seen(**UNWELL[what])) if finding.next]
+    assert found
+    for command in found:
+        words = shlex.split(command)
+        if words[2] != "autotune.train":
+            check_words(words[3:], searching=words[2] == "autotune")
+
+
+def check_words(words: list[str], *, searching: bool) -> None:
+    """As far as a command can be checked without an engine."""
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        config = plain(compose("config", overrides=words))
+    config.pop("experiment", None)
+    settings = resolve(config)
+    check_load(settings)
+    for method in settings.all_methods:
+        SpeculativeConfig.from_any(arms.speculative_config(settings, {"method": method.name}))
+    if searching:
+        space_of(settings).starts()
