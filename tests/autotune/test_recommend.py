@@ -116,6 +116,10 @@ def test_what_does_not_fit_comes_last_and_says_so() -> None:
     assert any("does not fit into 90% of 24 GiB" in reason for reason in model.reasons)
     assert found["eagle3"][1].fits
     assert "train one: python -m autotune.train method=medusa model=llama31_8b" in found["without"]["medusa"]
+    tighter = asked("workload=chat", *words[:3], "recommend.memory_gib=21.4")
+    assert not tighter["eagle3"][1].fits
+    assert tighter["eagle3"][1].middle > tighter["ngram"][1].middle
+    assert tighter["ngram"][0] < tighter["eagle3"][0]
 
 
 def test_load_and_sampling_take_from_a_gain_and_shorten_drafts() -> None:
