@@ -135,14 +135,20 @@ class Advisor:
     def _loses(self, found: Prediction | None) -> bool:
         if found is None or self._best is None or not self._tested:
             return False
-        return found.bounds[1] < self._best[0] - NORMAL_90 * self._best[1]
+        return found.bounds[1] < self._best[1]
 
     def _best_of(self, trials: Sequence[Trial]) -> tuple[float, float] | None:
-        """The log-gain of the best so far and its standard error."""
+        """The log-gain of the best so far and its lower bound. One that looks better than the other trials allow was
+        lucky, and counts as the most that they allow.
+        """
         ranked = ranking(list(trials))
         if not ranked or self.model is None or not ranked[0].gains:
             return None
-        return adjusted(means(ranked[0].gains), unit_offsets(trials)), self.model.noise(ranked[0].number)
+        best, found = ranked[0], self.describe(ranked[0].parameters)
+        told = None if found is None else self.model.predict(found, without=best.number)
+        gain = adjusted(means(best.gains), unit_offsets(trials))
+        gain = gain if told is None else min(gain, told.bounds[1])
+        return gain, gain - NORMAL_90 * self.model.noise(best.number) * self.model.scale
 
     def _improvement(self, found: Prediction) -> float:
         """Expected improvement over the best so far (Jones, Schonlau and Welch 1998)."""

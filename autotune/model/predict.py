@@ -81,9 +81,12 @@ class Model:
         self._noise = {source.number: self._noise_of(source) for source in self._sources}
         self.variogram: Variogram = neighbours.fit(self._pairs())
 
-    def predict(self, point: Point) -> Prediction | None:
-        """None for a method without a measured trial, and for shapes that none of its trials tells of."""
-        tellings = [(*telling, source.number) for source in self._sources if (telling := self._telling(source, point))]
+    def predict(self, point: Point, without: int | None = None) -> Prediction | None:
+        """None for a method without a measured trial, and for shapes that none of its trials tells of; the trial
+        `without` is not asked.
+        """
+        asked = [source for source in self._sources if source.number != without]
+        tellings = [(*telling, source.number) for source in asked if (telling := self._telling(source, point))]
         if not tellings:
             return None
         tellings.sort(key=lambda telling: telling[1])

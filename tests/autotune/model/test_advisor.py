@@ -116,3 +116,22 @@ def test_the_neighbourhood_of_the_best_has_every_other_number_of_tokens() -> Non
     found = {(p["method.num_speculative_tokens"], p["method.prompt_lookup_max"]) for p in
              (each.parameters for each in around(space, [best]))}  # fmt: skip
     assert found == {(tokens, 5) for tokens in range(1, 17)} | {(4, window) for window in range(4, 12)}
+
+
+def test_a_lucky_best_counts_as_no_more_than_the_other_trials_allow() -> None:
+    """One trial was measured far too fast; its neighbours say so, and K = 5 stays in."""
+    settings = settings_for("K only", 0, True)
+    runner = runner_for(settings, session_for(settings, 0))
+    trials = []
+    for number, tokens in enumerate((4, 8, 3, 6, 7)):
+        outcome = runner.run(number, {"method.num_speculative_tokens": tokens})
+        gains = {unit: [v + 1.0 * (number == 0) for v in values] for unit, values in outcome.trial.gains.items()}
+        foretold = {"gain": 0.8, "sd": 0.4}
+        trials.append(replace(outcome.trial, evidence=evidence_of(outcome.results), gains=gains, prediction=foretold,
+                              speedup=(outcome.trial.speedup or 1) * (2.7 if number == 0 else 1)))  # fmt: skip
+    advisor = Advisor(settings, space_of(settings))
+    advisor.learn(trials)
+    lucky = fmean(fmean(values) for values in trials[0].gains.values())
+    assert advisor._best is not None
+    assert advisor._best[0] < lucky - 0.2
+    assert advisor.left_out(4, {"method.num_speculative_tokens": 5}) is None
