@@ -124,6 +124,13 @@ def without_winner(setting: Setting, seconds: float) -> Result:
     )  # fmt: skip
 
 
+def concluded(
+    setting: Setting, parameters: Mapping[str, Any], details: Mapping[str, Any], seconds: float, **numbers: Any
+) -> Result:
+    """A result whose numbers were found elsewhere."""
+    return _result(setting, parameters, details={**_measured(setting, seconds), **details}, **numbers)
+
+
 def _can_be_confirmed(trial: Trial) -> bool:
     """A number that assumes its acceptance has nothing to confirm."""
     return trial.output_law != SYNTHETIC

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from autotune.measurement import LOSSY, SYNTHETIC
@@ -42,6 +42,20 @@ REFUSED = {
 def refusal(output_law: str) -> str:
     """Why a configuration whose answers have this law is not exported; empty where it is."""
     return REFUSED.get(output_law, "")
+
+
+def schedules(config: Mapping[str, Any], buckets: Sequence[Sequence[int]]) -> dict[str, dict[str, Any]]:
+    """A schedule of [first, last, tokens] as releases of vLLM read it: "current" whole, "0.12" as the batch size above
+    which nothing is drafted, with the first bucket's tokens below. "0.12" is missing where that batch size would be 1.
+    """
+    plain = {name: value for name, value in config.items() if name != "num_speculative_tokens_per_batch_size"}
+    whole = [list(bucket) for bucket in buckets]
+    current = plain if len(whole) == 1 else {**plain, "num_speculative_tokens_per_batch_size": whole}
+    drafting = [last for _, last, tokens in whole if tokens]
+    if len(drafting) == len(whole):
+        return {"current": current, "0.12": plain}
+    cutoff = max(drafting)
+    return {"current": current} | ({"0.12": {**plain, "disable_by_batch_size": cutoff}} if cutoff > 1 else {})
 
 
 def notes(speculative_config: Mapping[str, Any] | None) -> list[str]:

@@ -33,7 +33,9 @@ def execute(command: str, settings: Settings, path: Path, config_yaml: str, type
     with Display(console) as display:
         key = sweep.key if sweep is not None else None
         try:
-            result = _command(command)(Context(command, settings, folder, display, without_password(typed), key))
+            result = _command(command, settings.study.kind)(
+                Context(command, settings, folder, display, without_password(typed), key)
+            )
         except UsageError:
             folder.remove_if_unused()
             raise
@@ -41,11 +43,15 @@ def execute(command: str, settings: Settings, path: Path, config_yaml: str, type
     return result
 
 
-def _command(name: str) -> Callable[[Context], Result]:
+def _command(name: str, kind: str) -> Callable[[Context], Result]:
     if name == "bench":
         from autotune.measure_one import bench
 
         return bench
+    if kind == "schedule":
+        from autotune.schedule.run import schedule
+
+        return schedule
     from autotune.tune import tune
 
     return tune

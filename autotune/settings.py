@@ -110,6 +110,9 @@ class StudySettings:
     heartbeat_interval: int = ranged(low=1, default=30)
     grace_period: int = ranged(low=2, default=120)
     model: bool = True
+    kind: str = field(default="search", metadata={"choices": ("search", "schedule")})
+    batch_sizes: list | None = None
+    num_speculative_tokens: list | None = None
 
 
 @dataclass(frozen=True)

@@ -59,9 +59,10 @@ class Worker:
         self.load_seconds = time.perf_counter() - self._began
         return opened
 
-    def prepare(self, arms: Sequence[Arm], split: str) -> list[str]:
+    def prepare(self, arms: Sequence[Arm], split: str, concurrency: int | None = None) -> list[str]:
         """Returns what the engine warned of so far."""
-        return self._call("prepare", arms=list(arms), split=split) or []
+        further = {} if concurrency is None else {"concurrency": concurrency}
+        return self._call("prepare", arms=list(arms), split=split, **further) or []
 
     def measure(
         self,

@@ -8,6 +8,7 @@ import inspect
 import logging
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from autotune.errors import UsageError, nearest
@@ -46,11 +47,13 @@ class Session:
         lengths = {split: [len(p.token_ids) for p in prompts] for split, prompts in self._prompts.items()}
         self.opened = Opened({**environment, "chat_template": template_of(tokenizer)}, lengths)
 
-    def prepare(self, arms: Sequence[Arm], split: str) -> list[str]:
+    def prepare(self, arms: Sequence[Arm], split: str, concurrency: int | None = None) -> list[str]:
         """Take up the arms of the next measurements, clear what an earlier trial left, and warm every shape.
 
-        Returns what the engine warned of so far.
+        `concurrency` requests run at once from here on. Returns what the engine warned of so far.
         """
+        if concurrency is not None:
+            self._opening = replace(self._opening, concurrency=concurrency)
         self._arms = {arm.name: arm for arm in arms}
         warm = self._prompts[split][: self._opening.concurrency]
         for arm in arms:

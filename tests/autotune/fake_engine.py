@@ -45,7 +45,7 @@ class FakeEngine:
         self, fault: str, fault_at: int, good: int, noise: float, max_model_len: int, slow: float, max_num_seqs: int,
         methods: dict[str, Any], chain: dict[str, float],
     ) -> None:  # fmt: skip
-        self.chain = {"chance": 1.0, "window": 0, "row": 0.05, "level": 0.0, **chain}
+        self.chain = {"chance": 1.0, "window": 0, "row": 0.05, "level": 0.0, "crowd": 0.0, **chain}
         self.max_num_seqs, self.methods = max_num_seqs, methods
         self.fault, self.fault_at, self.good, self.noise, self.slow = fault, fault_at, good, noise, slow
         self.max_model_len = max_model_len
@@ -94,7 +94,13 @@ class FakeEngine:
         self.tree = TokenTree.chain(self.k) if self.k else TokenTree(())
         if literal := config.get("speculative_token_tree"):
             self.tree = TokenTree.parse(literal, self.k)
+        self.buckets = config.get("num_speculative_tokens_per_batch_size") or ()
         self.reset()
+
+    def _obey_schedule(self) -> None:
+        for first, last, count in self.buckets:
+            if first <= len(self.running) <= last:
+                self.k, self.tree = count, TokenTree.chain(count) if count else TokenTree(())
 
     def reset(self) -> None:
         self.stats, self.timing, self.steps_by_batch = SpecDecodingStats(self.k), StepTimings(), StepsByBatch()
@@ -130,7 +136,9 @@ class FakeEngine:
         while self.waiting and len(self.running) < self.max_num_seqs:
             self.running.append(self.waiting.pop(0))
             self.running[-1][4].first_scheduled_time = self.now
-        cost = STEP * (1 + self.truth["row"] * len(self.tree))
+        self._obey_schedule()
+        crowd = 1 + self.truth["crowd"] * (len(self.running) - 1)
+        cost = STEP * (1 + self.truth["row"] * len(self.tree) * crowd)
         drafting, noise = STEP * self.truth["level"] * self.k, 1 + self.noise * self.rng.gauss(0, 1)
         self.now += (cost + drafting) * noise
         if self.real or self.slow:

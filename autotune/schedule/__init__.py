@@ -1,0 +1,1 @@
+"""How many tokens to draft at which number of running requests: measured, chosen with intervals, confirmed."""
