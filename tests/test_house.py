@@ -4,6 +4,7 @@ import ast
 import os
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -106,3 +107,9 @@ def test_the_kernels_package_imports_nothing():
 def test_models_stay_small_enough_to_ship():
     total = sum(path.stat().st_size for path in (ROOT / "models").rglob("*") if path.is_file())
     assert total < 30 * 2**20
+
+
+def test_test_files_have_names_of_their_own():
+    """pytest imports them by file name: two of one name stop the whole suite, and only the whole suite."""
+    names = Counter(path.name for path in (ROOT / "tests").rglob("test_*.py"))
+    assert [name for name, count in names.items() if count > 1] == []
