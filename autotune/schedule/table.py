@@ -52,5 +52,7 @@ def _fall(fall: Mapping[str, Any]) -> str:
 
 
 def _ends(fall: Mapping[str, Any]) -> str:
+    if fall["low"] is None:
+        return "in no bootstrap sample is there a crossover"
     low, high = (str(fall[name]) if fall[name] is not None else "beyond" for name in ("low", "high"))
     return f"interval of the crossover: {low} to {high}"

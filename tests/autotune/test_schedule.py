@@ -9,6 +9,7 @@ import pytest
 
 from autotune import dialect
 from autotune.errors import UsageError
+from autotune.schedule import table
 from autotune.schedule.choose import best_fixed, best_schedule, buckets, crossovers, default_batches
 from autotune.schedule.plan import plan_of
 from tests.autotune.conftest import Commands
@@ -87,6 +88,13 @@ def test_a_schedule_is_found_confirmed_and_exported(commands: Commands) -> None:
     assert json.loads((done.folder / "speculative_config.0.12.json").read_text())["disable_by_batch_size"] == 7
     assert "requests in flight" in done.out
     assert best["confirmed"]
+
+
+def test_the_ends_of_a_crossover_in_words() -> None:
+    fall = {"tokens": 4, "batch": 8, "low": 4, "high": None}
+    assert table._fall(fall) == "4 tokens pay below batch size 8 (interval of the crossover: 4 to beyond)."
+    never = table._fall({"tokens": 4, "batch": None, "low": None, "high": None})
+    assert never.endswith("(in no bootstrap sample is there a crossover).")
 
 
 def test_where_nothing_pays_nothing_is_deployed(commands: Commands) -> None:
