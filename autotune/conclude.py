@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from autotune import arms, by_method, limits, notes
@@ -23,13 +23,24 @@ from autotune.trial import Trial, counts
 
 @dataclass(frozen=True)
 class Setting:
-    """Where and on what a run was made; `study` is None for a single measurement."""
+    """Where and on what a run was made; `study` is None for a single measurement. `trust` says what was checked of the
+    measurements, `trust_notes` what a reader must know of it, `stopped` why there are fewer trials than were planned.
+    """
 
     context: Context
     environment: Mapping[str, Any]
     trials: Sequence[Trial]
     study: str | None
     model: Mapping[str, Any] | None = None
+    trust: Mapping[str, Any] = field(default_factory=dict)
+    trust_notes: Sequence[str] = ()
+    stopped: str = ""
+
+    @property
+    def sentences(self) -> list[str]:
+        """Of all this, for the reader of the result."""
+        stopped = [f"{self.stopped[0].upper()}{self.stopped[1:]}."] if self.stopped else []
+        return [*stopped, *self.trust_notes]
 
 
 def from_confirmation(setting: Setting, confirmation: Confirmation, seconds: float) -> Result:
@@ -43,11 +54,14 @@ def from_confirmation(setting: Setting, confirmation: Confirmation, seconds: flo
         "search_speedup": chosen.trial.speedup,
         "search_interval": chosen.trial.interval,
         "runner_up": _other(confirmation.other, confirmation.between),
+        "ties": [confirmation.tie.to_json()] if confirmation.tie else [],
+        "merged_trials": list(chosen.trial.repeats),
         "lossless": chosen.verdict.to_json(),
         "log_gains": means(chosen.gains),
         **_limits(setting, chosen.trial, chosen.limits),
         "notes": [
             *notes.standing(setting.context.settings, chosen.trial.output_law),
+            *setting.sentences,
             *notes.of_confirmation(setting.context.settings, confirmation),
             *limits.said(chosen.limits),
             *by_method.sentence(setting.context.settings, setting.trials),
@@ -117,10 +131,10 @@ def without_winner(setting: Setting, seconds: float) -> Result:
     over = limits.nobody(setting.trials, setting.context.settings.constraints)
     note = over or "No trial was measured to the end. " + "; ".join(reasons[:3])
     law = arms.configured_law(setting.context.settings)
+    said = [*notes.standing(setting.context.settings, law), *setting.sentences, note]
     return _result(
         setting, {}, speedup=None, interval=None, lossless=lossless, confirmed=False, metrics={}, baseline={},
-        details={**_measured(setting, seconds), "notes": [*notes.standing(setting.context.settings, law), note],
-                 "limits_kept_by_none": bool(over)},
+        details={**_measured(setting, seconds), "notes": said, "limits_kept_by_none": bool(over)},
     )  # fmt: skip
 
 
@@ -169,6 +183,7 @@ def _measured(setting: Setting, seconds: float) -> dict[str, Any]:
         "command_line": setting.context.command_line,
         "seconds": round(seconds, 1),
         **({"model": setting.model} if setting.model is not None else {}),
+        **({"trust": dict(setting.trust), "stopped": setting.stopped} if setting.trust else {}),
     }
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from autotune import arms
 from autotune.analysis import Gains, Verdict, gains, interval_of, verdict
 from autotune.constraints import Found, broken, found_in
+from autotune.enough import enough, most_passes
 from autotune.errors import RunError
 from autotune.inputs import Inputs
 from autotune.metrics import OBJECTIVES, summary
@@ -18,6 +19,7 @@ from autotune.samples import BASELINE, UnitResult
 from autotune.settings import Settings
 from autotune.space import Space
 from autotune.stats import Interval
+from autotune.ties import Tie, ties
 from autotune.trial import Trial
 from autotune.worker.client import Worker
 from autotune.worker.protocol import WorkerProblem
@@ -41,7 +43,9 @@ class Confirmed:
 
 @dataclass(frozen=True)
 class Confirmation:
-    """`chosen` is what is announced, `why` the reason where it is not simply the search's winner."""
+    """`chosen` is what is announced, `why` the reason where it is not simply the search's winner, `ended` why more or
+    less than the plan was measured.
+    """
 
     chosen: Confirmed
     other: Confirmed | None
@@ -49,42 +53,57 @@ class Confirmation:
     why: str
     baseline: dict[str, Any]
     results: Sequence[UnitResult]
+    tie: Tie | None = None
+    ended: str = ""
+
+
+class Choice(NamedTuple):
+    """Which arm is announced, why if that is not plain, and the tie if there is one."""
+
+    arm: str
+    why: str = ""
+    tie: Tie | None = None
 
 
 def confirm(
-    worker: Worker, settings: Settings, inputs: Inputs, contenders: Sequence[Trial], watch: Watcher
+    worker: Worker,
+    settings: Settings,
+    inputs: Inputs,
+    contenders: Sequence[Trial],
+    watch: Watcher,
+    in_budget: Callable[[], bool] = lambda: True,
 ) -> Confirmation:
     """`contenders` are the winner of the search and, if there is one, the runner-up."""
     names = dict(zip((WINNER, RUNNER_UP), contenders, strict=False))
-    results = _measured(worker, settings, inputs.counts["confirm"], names, watch)
+    results, ended = _measured(worker, settings, inputs.counts["confirm"], names, watch, in_budget)
     metric = OBJECTIVES[settings.objective.metric]
     found = {name: _confirmed(name, trial, results, settings) for name, trial in names.items()}
     between = None
     if RUNNER_UP in found:
         between = interval_of(gains(results, RUNNER_UP, metric, against=WINNER), settings.study)
-    name, why = choose(found, between, inputs.space)
-    name, why = by_limits(found, name, why)
+    chosen, why, tie = choose(found, between, inputs.space, settings.study.tie_margin)
+    name, why = by_limits(found, chosen, why)
+    tie = tie if name == chosen else None
     other = next((entry for key, entry in found.items() if key != name), None)
-    return Confirmation(found[name], other, between, why, summary([r.runs[BASELINE] for r in results]), results)
+    baseline = summary([result.runs[BASELINE] for result in results])
+    return Confirmation(found[name], other, between, why, baseline, results, tie, ended)
 
 
-def choose(found: dict[str, Confirmed], between: Interval | None, space: Space) -> tuple[str, str]:
+def choose(found: dict[str, Confirmed], between: Interval | None, space: Space, margin: float = 0.0) -> Choice:
     """The winner, unless it lost tokens, or the runner-up is clearly better, or equal and lossless or simpler."""
     if between is None or found[RUNNER_UP].verdict.reason:
-        return WINNER, ""
+        return Choice(WINNER)
     if found[WINNER].verdict.reason:
-        return RUNNER_UP, "the search's winner was not lossless on the held-out prompts; the runner-up was"
-    if between.above_zero:
-        return RUNNER_UP, "the runner-up of the search was clearly faster on the held-out prompts"
+        return Choice(RUNNER_UP, "the search's winner was not lossless on the held-out prompts; the runner-up was")
+    if not (rule := ties(between, margin)):
+        better = "the runner-up of the search was clearly faster on the held-out prompts"
+        return Choice(RUNNER_UP, better) if between.above_zero else Choice(WINNER)
     simplicity = {
         name: (not entry.verdict.lossless, *space.simplicity(entry.trial.parameters)) for name, entry in found.items()
     }
-    if between.contains_zero and simplicity[RUNNER_UP] < simplicity[WINNER]:
-        return RUNNER_UP, "the two best tie on the held-out prompts; the simpler one was taken"
-    return (
-        WINNER,
-        "the two best tie on the held-out prompts; the simpler one was taken" if between.contains_zero else "",
-    )
+    taken, left = (RUNNER_UP, WINNER) if simplicity[RUNNER_UP] < simplicity[WINNER] else (WINNER, RUNNER_UP)
+    tie = Tie(found[taken].trial.parameters, found[left].trial.parameters, between, margin, rule)
+    return Choice(taken, "the two best tie on the held-out prompts; the simpler one was taken", tie)
 
 
 def by_limits(found: dict[str, Confirmed], name: str, why: str) -> tuple[str, str]:
@@ -96,25 +115,50 @@ def by_limits(found: dict[str, Confirmed], name: str, why: str) -> tuple[str, st
 
 
 def _measured(
-    worker: Worker, settings: Settings, num_prompts: int, names: dict[str, Trial], watch: Watcher
-) -> list[UnitResult]:
-    """All held-out units; a worker that fails is given one more chance, from the beginning."""
+    worker: Worker,
+    settings: Settings,
+    num_prompts: int,
+    names: dict[str, Trial],
+    watch: Watcher,
+    in_budget: Callable[[], bool],
+) -> tuple[list[UnitResult], str]:
+    """All held-out units, and further passes where study.precision asks for them; a worker that fails is given one
+    more chance, from the beginning.
+    """
     contenders = [arms.candidate(settings, trial.parameters, name) for name, trial in names.items()]
-    plan = steps(settings.load, num_prompts, settings.load.confirm_passes, (BASELINE, *names), settings.load.passes)
     for attempt in range(1, ATTEMPTS + 1):
-        results: list[UnitResult] = []
         try:
             worker.prepare([arms.baseline(settings), *contenders], "confirm")
-            for done, step in enumerate(plan):
-                watch(done, len(plan))
-                results.append(
-                    worker.measure(step.unit, "confirm", step.indices, step.repeat, step.order, step.arrivals)
-                )
-            return results
+            return _visited(worker, settings, num_prompts, tuple(names), watch, in_budget)
         except WorkerProblem as problem:
             if attempt == ATTEMPTS:
                 raise RunError(f"the winner could not be confirmed: {problem}; the trials are kept") from problem
     raise AssertionError("unreachable")
+
+
+def _visited(
+    worker: Worker,
+    settings: Settings,
+    num_prompts: int,
+    names: Sequence[str],
+    watch: Watcher,
+    in_budget: Callable[[], bool],
+) -> tuple[list[UnitResult], str]:
+    """The planned passes, and more while an interval is wide; with why it ended where that is not plain."""
+    load, metric = settings.load, OBJECTIVES[settings.objective.metric]
+    most = most_passes(load.confirm_passes, settings)
+    plan = steps(load, num_prompts, most, (BASELINE, *names), most_passes(load.passes, settings))
+    rule = enough(settings, len(plan) // most, load.confirm_passes, early=False)
+    results: list[UnitResult] = []
+    for done, step in enumerate(plan, start=1):
+        watch(done - 1, rule.expected(done - 1))
+        results.append(worker.measure(step.unit, "confirm", step.indices, step.repeat, step.order, step.arrivals))
+        endings = [rule.ends(gains(results, name, metric), done) for name in names] if done >= rule.planned else [None]
+        if None not in endings:
+            return results, next(filter(None, endings), "")
+        if done >= rule.planned and done % rule.visits == 0 and not in_budget():
+            return results, f"study.budget_minutes was spent after {done} visits"
+    return results, ""
 
 
 def _confirmed(name: str, trial: Trial, results: list[UnitResult], settings: Settings) -> Confirmed:

@@ -85,6 +85,7 @@ def claim(path: Path) -> Path:
 def trial_line(trial: Trial) -> dict[str, Any]:
     """A trial as the reader of trials.jsonl wants it: plain names, and the gains as factors per unit."""
     plain = trial.to_json()
-    del plain["own_gains"], plain["evidence"]
+    for bulk in ("own_gains", "evidence", "baseline_times", "effects"):
+        del plain[bulk]
     gains: Mapping[str, list[float]] = plain.pop("gains")
     return {**plain, "parameters": shown(trial.parameters), "log_gains": gains}

@@ -60,7 +60,9 @@ def of_confirmation(settings: Settings, confirmation: Confirmation) -> list[str]
     """Who was chosen and why, and how the held-out number stands to the search's own."""
     chosen = confirmation.chosen
     said = measurement_of(settings, chosen.trial.output_law)
-    notes = [f"{confirmation.why[0].upper()}{confirmation.why[1:]}."] if confirmation.why else []
+    why = confirmation.tie.sentence() if confirmation.tie else f"{confirmation.why}."
+    notes = [f"{why[0].upper()}{why[1:]}"] if confirmation.why else []
+    notes += [f"While confirming: {confirmation.ended}."] if confirmation.ended else []
     if chosen.trial.speedup is not None:
         found, held_out = (
             words.labelled(value, said.output_law) for value in (chosen.trial.speedup, chosen.interval.factor)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from autotune import arms
 from autotune.analysis import Gains, gains, interruptions, interval_of, pooled, verdict
+from autotune.enough import enough, most_passes
 from autotune.limits import judged
 from autotune.metrics import OBJECTIVES, summary
 from autotune.plan import Step, steps
@@ -18,6 +20,7 @@ from autotune.samples import BASELINE, CANDIDATE, UnitResult
 from autotune.settings import Settings
 from autotune.status import Cause, Status
 from autotune.trial import Trial
+from autotune.trust import drift, effects
 from autotune.worker.client import Worker
 from autotune.worker.protocol import Crashed, Hung, OutOfMemory, Refused, WorkerProblem
 
@@ -49,8 +52,10 @@ class TrialRunner:
         self._worker, self._settings, self._watch, self._split = worker, settings, watch, split
         self._metric, self._counts = OBJECTIVES[settings.objective.metric], counts
         passes = load.confirm_passes if confirming else load.passes
-        first = load.passes if confirming else 0
-        self._plan = steps(load, counts[split], passes, (BASELINE, CANDIDATE), first)
+        first = most_passes(load.passes, settings) if confirming else 0
+        most = most_passes(passes, settings)
+        self._plan = steps(load, counts[split], most, (BASELINE, CANDIDATE), first)
+        self._enough = enough(settings, len(self._plan) // most, passes, early=not confirming)
 
     @property
     def confirm_weight(self) -> float:
@@ -60,7 +65,7 @@ class TrialRunner:
 
     @property
     def units(self) -> int:
-        return len({step.unit for step in self._plan})
+        return len({step.unit for step in self._plan[: self._enough.planned]})
 
     def run(self, number: int, parameters: Mapping[str, Any], finished: Sequence[Trial] = ()) -> Outcome:
         """Measure `parameters`. Earlier complete trials of the same configuration are pooled in, and it is not
@@ -84,6 +89,12 @@ class TrialRunner:
         trial = judged(self._concluded(trial, results, earlier), self._settings.constraints)
         return Outcome(replace(trial, seconds=time.perf_counter() - began), results)
 
+    def probe(self, parameters: Mapping[str, Any], visits: int) -> Trial:
+        """The configuration on the first few units only: what it counts there, not how fast it is."""
+        short = copy(self)
+        short._plan = self._plan[:visits]
+        return short.run(-1, parameters).trial
+
     def _pruner(self, finished: list[Trial], again: bool) -> Pruner:
         study = self._settings.study
         incumbent = None if again else incumbent_of(finished)
@@ -91,8 +102,8 @@ class TrialRunner:
 
     def _measure(self, trial: Trial, results: list[UnitResult], pruner: Pruner) -> Trial:
         measured: Gains = {}
-        for done, step in enumerate(self._plan):
-            self._watch(done, len(self._plan))
+        for done, step in enumerate(self._plan, start=1):
+            self._watch(done - 1, self._enough.expected(done - 1))
             results.append(self._visit(step))
             reason = verdict(results, CANDIDATE, trial.output_law).reason
             if reason:
@@ -101,6 +112,10 @@ class TrialRunner:
             if pruner.should_stop(measured):
                 reason = f"stopped after {len(measured)} of {self.units} units"
                 return replace(trial, status=Status.PRUNED, cause=Cause.WORSE, reason=reason)
+            ended = self._enough.ends(measured, done)
+            if ended is not None:
+                trial = replace(trial, ended=ended)
+                break
         if not measured:
             return replace(
                 trial, status=Status.FAILED, cause=Cause.UNMEASURED, reason="no answer had two tokens or more"
@@ -129,5 +144,7 @@ class TrialRunner:
             gains=together,
             own_gains=own,
             repeats=tuple(other.number for other in earlier),
+            baseline_times=drift.times(results),
+            effects=effects.effects(results),
             warnings=tuple(filter(None, [interruptions(results)])),
         )

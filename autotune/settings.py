@@ -113,6 +113,14 @@ class StudySettings:
     kind: str = field(default="search", metadata={"choices": ("search", "schedule")})
     batch_sizes: list | None = None
     num_speculative_tokens: list | None = None
+    precision: float | None = ranged(low=0.0001, default=None)
+    max_passes: int = ranged(low=1, default=4)
+    budget_minutes: float | None = ranged(low=0.01, default=None)
+    patience: int | None = ranged(low=1, default=None)
+    tie_margin: float = ranged(low=0.0, high=0.5, default=0.02)
+    max_drift: float | None = ranged(low=0.01, default=0.3)
+    max_repeats: int = ranged(low=0, default=1)
+    knob_visits: int = ranged(low=0, default=2)
 
 
 @dataclass(frozen=True)

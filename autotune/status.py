@@ -9,6 +9,7 @@ class Status(StrEnum):
     INFEASIBLE = "infeasible"
     FAILED = "failed"
     PREDICTED = "predicted"  # not measured: the model says that it cannot win
+    INVALID = "invalid"
 
 
 class Cause(StrEnum):
@@ -25,3 +26,8 @@ class Cause(StrEnum):
     HUNG = "worker hung"
     LOST = "its workers were lost"
     UNMEASURED = "nothing to measure"
+    DRIFTED = "the baseline drifted"
+    UNFAIR = "one arm was held up"
+    FOREIGN = "another process on the device"
+    THROTTLED = "the device was throttled"
+    MEMORY_HELD = "memory not back to its level"

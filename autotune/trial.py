@@ -21,6 +21,8 @@ class Trial:
     `violations` are those of the constraints by name and bound, 0 or below where it is kept.
     `repeats` lists earlier trials of the same configuration whose measurements are pooled in.
     `prediction` is what the model said before the trial, `evidence` what it learns from it (autotune/model).
+    `ended` says why more or less than the plan was measured. `attempts` were not believed and are in none of the
+    numbers; `baseline_times` (seconds per token) and `effects` (of the counters) by unit are what others are judged by.
     """
 
     number: int
@@ -48,6 +50,10 @@ class Trial:
     prediction: Mapping[str, Any] | None = None
     evidence: Mapping[str, Any] = field(default_factory=dict)
     violations: Mapping[str, float] = field(default_factory=dict)
+    ended: str = ""
+    attempts: tuple[Mapping[str, Any], ...] = ()
+    baseline_times: Mapping[str, list[float]] = field(default_factory=dict)
+    effects: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -76,6 +82,7 @@ def trial_from_json(plain: Mapping[str, Any]) -> Trial:
             "interval": tuple(known["interval"]) if known.get("interval") else None,
             "repeats": tuple(known.get("repeats", ())),
             "warnings": tuple(known.get("warnings", ())),
+            "attempts": tuple(known.get("attempts", ())),
         }
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from dataclasses import replace
+from functools import partial
 
 from autotune.conclude import Setting, from_confirmation, without_winner
 from autotune.confirm import Confirmation, confirm
@@ -20,9 +21,16 @@ from autotune.result import Result
 from autotune.runner import TrialRunner
 from autotune.search_space import words
 from autotune.status import Cause, Status
+from autotune.stop_rule import Budget, StopRule, usual_seconds
 from autotune.study.grown import Growth
 from autotune.study.open import OpenStudy, open_study
 from autotune.trial import Trial, ranking
+from autotune.trust.account import notes as doubts
+from autotune.trust.account import trusted
+from autotune.trust.device import watch_of
+from autotune.trust.effects import Knobs
+from autotune.trust.guard import Guard, own_machine
+from autotune.trust.knobs import checked, contenders
 from autotune.worker.client import Worker
 
 
@@ -46,25 +54,32 @@ class Tuning:
         self._context, self._settings, self._inputs = context, context.settings, inputs
         self._study, self._ledger, self._worker = study, study.ledger, worker
         self._display, self._folder = context.display, context.folder
-        self._runner = TrialRunner(worker, self._settings, inputs.counts, self._display.step)
         self._advisor = Advisor(self._settings, inputs.space)
+        self._budget = Budget(self._settings.study.budget_minutes)
+        self._guard = Guard(self._settings.study)
+        self._runner = TrialRunner(worker, self._settings, inputs.counts, self._guard.looking(self._display.step))
         self._tracker = tracker_for(context, study.ledger.key)
         size, wanted = inputs.space.size, self._settings.study.n_trials
         self._total = wanted if size is None else min(wanted, size)
         self._growth = Growth(study.ledger, inputs.space)
         self._failures = 0
         self._written: set[int] = set()
+        rule = (self._settings.study, self._total, self._runner.confirm_weight, self._budget, self._nothing_left)
+        self._stop = StopRule(*rule)
 
     def run(self) -> Result:
         began = time.perf_counter()
         with running(self._tracker, self._ledger.run_name, self._context):
             environment = open_worker(self._worker, self._settings, self._inputs, self._display)
+            self._guard.watch, watched = watch_of(environment)
             self._take_up()
-            while self._goes_on(trials := self._finished()):
+            while (stopped := self._stopped(trials := self._finished())) is None:
                 self._one_trial(trials)
+            if stopped:
+                self._display.say(stopped)
             self._ledger.end_search()
             self._finished()
-            result = self._concluded(environment, began)
+            result = self._concluded(environment, began, stopped, watched)
             leave(self._context, result, self._tracker)
         self._ledger.mark_completed()
         return result
@@ -102,19 +117,19 @@ class Tuning:
         self._written.add(trial.number)
         self._folder.append_trial(trial)
 
-    def _goes_on(self, trials: list[Trial]) -> bool:
-        """What was only predicted is no trial, but done with: all points of a small space are gone through."""
+    def _stopped(self, trials: list[Trial]) -> str | None:
+        """Why no further trial begins, "" where that was the plan; None where one does. What was only predicted is no
+        trial, but done with: all points of a small space are gone through.
+        """
         self._advisor.learn(trials)
-        measured = sum(trial.status is not Status.PREDICTED for trial in trials)
-        done = len(trials) if self._total == self._inputs.space.size else measured
-        if done >= self._total or self._ledger.closed:
-            return False
-        if self._total != self._inputs.space.size and self._advisor.nothing_left:
-            self._display.say(
-                f"no configuration is left that could win; {measured} of {self._total} trials were enough"
-            )
-            return False
-        return True
+        measured = [trial for trial in trials if trial.status is not Status.PREDICTED]
+        done = len(trials) if self._total == self._inputs.space.size else len(measured)
+        return "" if self._ledger.closed else self._stop.reason(measured, done)
+
+    def _nothing_left(self) -> str:
+        if self._total == self._inputs.space.size or not self._advisor.nothing_left:
+            return ""
+        return "no configuration is left that could win"
 
     def _one_trial(self, trials: list[Trial]) -> None:
         self._growth.propose(trials)
@@ -138,7 +153,11 @@ class Tuning:
     def _measured(self, number: int, parameters: dict, trials: list[Trial]) -> Trial:
         ahead = self._total - len(trials) + self._runner.confirm_weight
         self._display.stretch(f"trial {number + 1}/{self._total}", ahead)
-        outcome = self._runner.run(number, parameters, trials)
+        run, mine = partial(self._runner.run, number, parameters, trials), own_machine(trials, self._ledger.worker)
+        guarded = self._guard.run(run, mine)
+        for attempt, results in enumerate(guarded.invalid, start=1):
+            self._folder.write_samples(f"trial-{number:03d}-invalid-{attempt}", results)
+        outcome = guarded.outcome
         return replace(
             outcome.trial,
             samples=self._folder.write_samples(f"trial-{number:03d}", outcome.results),
@@ -155,30 +174,40 @@ class Tuning:
                 "mend that and repeat the command"
             )
 
-    def _concluded(self, environment: dict, began: float) -> Result:
+    def _concluded(self, environment: dict, began: float, stopped: str, watched: str) -> Result:
         """Our own conclusion, or that of the worker that was first."""
         made: list[Result] = []
 
         def make() -> dict:
-            made.append(self._conclude(environment, began))
+            made.append(self._conclude(environment, began, stopped, watched))
             return record_of(made[-1], self._ledger.worker)
 
         theirs = self._ledger.conclude(make)
         return made[-1] if theirs is None else result_from(theirs, str(self._folder.path))
 
-    def _conclude(self, environment: dict, began: float) -> Result:
+    def _conclude(self, environment: dict, began: float, stopped: str, watched: str) -> Result:
         trials = self._ledger.finished()
-        contenders = ranking(trials)[:2]
+        knobs = self._knobs(trials)
+        found = contenders(trials, knobs.dead, self._inputs.space, self._settings.study)[:2]
         told = account(trials, self._advisor.model, self._settings.study.model)
-        setting = Setting(self._context, environment, trials, self._ledger.name, told)
-        if not contenders:
+        trust, notes = trusted(trials, knobs, watched), doubts(trials, knobs)
+        setting = Setting(self._context, environment, trials, self._ledger.name, told, trust, notes, stopped)
+        if not found:
             return without_winner(setting, time.perf_counter() - began)
-        confirmation = self._confirm(contenders)
+        confirmation = self._confirm(found)
         return from_confirmation(setting, confirmation, time.perf_counter() - began)
+
+    def _knobs(self, trials: list[Trial]) -> Knobs:
+        """Which searched knobs did anything; probed only where the budget has room for it."""
+        visits = self._settings.study.knob_visits
+        may_probe = visits > 0 and self._budget.allows(usual_seconds(trials) * (1 + self._runner.confirm_weight))
+        self._display.phase("which knobs did anything")
+        return checked(trials, self._settings, (lambda p: self._runner.probe(p, visits)) if may_probe else None)
 
     def _confirm(self, contenders: list[Trial]) -> Confirmation:
         weight = self._runner.confirm_weight
         self._display.stretch("confirming", weight, weight)
-        confirmation = confirm(self._worker, self._settings, self._inputs, contenders, self._display.step)
+        arguments = (self._worker, self._settings, self._inputs, contenders, self._display.step)
+        confirmation = confirm(*arguments, lambda: self._budget.left > 0)
         self._folder.write_samples("confirm", confirmation.results)
         return confirmation

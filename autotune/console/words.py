@@ -62,7 +62,8 @@ def ending(trial: Trial) -> str:
     if trial.status is not Status.COMPLETE:
         return f"  {trial.status}: {trial.reason or trial.cause}"
     pooled = ", ".join(str(number + 1) for number in trial.repeats)
-    return f"  pooled with trial {pooled}" if pooled else ""
+    again = f"  measured again: {trial.attempts[-1]['cause']}" if trial.attempts else ""
+    return (f"  pooled with trial {pooled}" if pooled else "") + again + (f"  {trial.ended}" if trial.ended else "")
 
 
 def compared(found: Mapping[str, Any]) -> str:

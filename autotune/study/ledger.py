@@ -31,6 +31,7 @@ STATES = {
     Status.INFEASIBLE: TrialState.PRUNED,  # with a constraint that says so: a sampler ignores failed trials
     Status.FAILED: TrialState.FAIL,
     Status.PREDICTED: TrialState.PRUNED,
+    Status.INVALID: TrialState.FAIL,  # so the sampler learns nothing from it
 }
 
 

@@ -22,6 +22,7 @@ RUN_STATES = {
     Status.INFEASIBLE: "FAILED",
     Status.FAILED: "FAILED",
     Status.PREDICTED: "KILLED",
+    Status.INVALID: "FAILED",
 }
 Say = Callable[[str], None]
 

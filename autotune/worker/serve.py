@@ -13,6 +13,7 @@ from autotune.samples import ArmRun, Counters, RequestSample
 from autotune.slo import Slo
 from autotune.worker import memory
 from autotune.worker.open_loop import serve_open
+from autotune.worker.processor import since, waited_for_core
 from autotune.worker.prompts import Prompt
 
 
@@ -77,20 +78,20 @@ def run_arm(
     gc.collect()
     memory.reset_peak()
     gc.disable()
-    began = None
+    began, waited = None, waited_for_core()
     try:
         if arrivals:
             outputs, wall, began = serve_open(engine, prompts, arrivals)
         else:
             outputs, wall = serve(engine, prompts, concurrency, clock.tick if alone else None)
+        stolen = since(waited)
     finally:
         gc.enable()
     samples = tuple(sample(output, began) for output in outputs)
     batches = {} if alone else engine.steps_by_batch.since(steps)
     done = counters(engine) - before
-    return ArmRun(
-        arm, wall, samples, done, clock.seconds, steps_by_batch=batches, slo=slo or Slo(), peak_memory=memory.peak()
-    ), outputs
+    run = ArmRun(arm, wall, samples, done, clock.seconds, None, batches, slo or Slo(), memory.peak(), stolen)
+    return run, outputs
 
 
 def sample(output: Any, began: float | None) -> RequestSample:

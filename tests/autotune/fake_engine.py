@@ -16,6 +16,7 @@ import os
 import random
 import signal
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -39,14 +40,17 @@ class FakeTokenizer:
 
 
 class FakeEngine:
-    """`fault` happens at drafts of `fault_at` tokens: crash, hang, memory, lossy, near_tie, refuse, die."""
+    """`fault` happens at drafts of `fault_at` tokens: crash, hang, memory, lossy, near_tie, refuse, die. Every step
+    takes longer while the count of requests lies in `slow_requests`.
+    """
 
     def __init__(
         self, fault: str, fault_at: int, good: int, noise: float, max_model_len: int, slow: float, max_num_seqs: int,
-        methods: dict[str, Any], chain: dict[str, float],
+        methods: dict[str, Any], chain: dict[str, float], slow_requests: Sequence[int] = (0, 0),
     ) -> None:  # fmt: skip
         self.chain = {"chance": 1.0, "window": 0, "row": 0.05, "level": 0.0, "crowd": 0.0, **chain}
         self.max_num_seqs, self.methods = max_num_seqs, methods
+        self.slow_requests, self.requests = slow_requests, 0
         self.fault, self.fault_at, self.good, self.noise, self.slow = fault, fault_at, good, noise, slow
         self.max_model_len = max_model_len
         self.tokenizer = FakeTokenizer()
@@ -72,12 +76,14 @@ class FakeEngine:
         slow: float = 0.0,
         methods: dict[str, Any] | None = None,
         chain: dict[str, float] | None = None,
+        slow_requests: Sequence[int] = (0, 0),
     ) -> FakeEngine:
         if fault == "load_memory":
             raise OutOfMemoryError("the weights need 12 GB, the device has 8")
         if fault == "load_crash":
             raise RuntimeError("a bug while loading")
-        return cls(fault, fault_at, good, noise, max_model_len, slow, max_num_seqs, methods or {}, chain or {})
+        own = (methods or {}, chain or {}, slow_requests)
+        return cls(fault, fault_at, good, noise, max_model_len, slow, max_num_seqs, *own)
 
     def environment(self) -> dict[str, Any]:
         return {"device": "none", "dtype": "float32", "max_model_len": self.max_model_len}
@@ -126,6 +132,7 @@ class FakeEngine:
         self, request_id: str, prompt_token_ids: list[int], sampling_params: Any, arrival_time: float | None = None
     ) -> None:
         """With an arrival time the engine's clock is the real one from here on."""
+        self.requests += 1
         self.real = arrival_time is not None
         arrived = self.now if arrival_time is None else arrival_time
         self.waiting.append((request_id, prompt_token_ids, sampling_params, [], RequestMetrics(arrival_time=arrived)))
@@ -139,6 +146,7 @@ class FakeEngine:
         self._obey_schedule()
         crowd = 1 + self.truth["crowd"] * (len(self.running) - 1)
         cost = STEP * (1 + self.truth["row"] * len(self.tree) * crowd)
+        cost *= 1.8 if self.slow_requests[0] <= self.requests < self.slow_requests[1] else 1.0
         drafting, noise = STEP * self.truth["level"] * self.k, 1 + self.noise * self.rng.gauss(0, 1)
         self.now += (cost + drafting) * noise
         if self.real or self.slow:

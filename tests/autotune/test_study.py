@@ -210,6 +210,6 @@ TIE, BETTER, WORSE = (Interval(m, m - 0.1, m + 0.1, 16, "") for m in (0.0, 0.3, 
     ],
 )
 def test_who_is_announced(found: dict[str, Confirmed], between: Interval, chosen: str, says: str) -> None:
-    name, why = choose(found, between, SPACE)
+    name, why, _ = choose(found, between, SPACE)
     assert name == chosen
     assert says in why

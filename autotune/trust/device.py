@@ -1,0 +1,24 @@
+"""Which watch a device gets, and what the result says where it gets none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from autotune.trust.gpu import GpuWatch, NvmlReader
+from autotune.trust.guard import NoWatch, Watch
+
+
+def watch_of(environment: Mapping[str, Any]) -> tuple[Watch, str]:
+    """The watch and its description, for an engine that is loaded."""
+    device = str(environment.get("device", ""))
+    if not device.startswith("cuda"):
+        return NoWatch(), "the baseline's own time and the share of time in which no core was free"
+    try:
+        watch = GpuWatch(NvmlReader(device))
+        watch.begin()
+    except ImportError:
+        return NoWatch(), "the GPU is not watched: nvidia-ml-py is not installed (pip install nvidia-ml-py)"
+    except RuntimeError as error:
+        return NoWatch(), f"the GPU is not watched: {error}"
+    return watch, "the GPU's processes, clocks and memory, and the baseline's own time"
