@@ -48,18 +48,33 @@ def drive(
 
     The requests sample, for the greedy text of a random model soon stands still; their drafts are greedy all the same.
     """
+    made: list[Made] = []
+    serve_steered(
+        target, settings, batch, lambda engine, truth, rng: steer(engine, truth, made, rng), seed, prompt_lengths
+    )
+    return made
+
+
+def serve_steered(
+    target: Path,
+    settings: dict,
+    batch: int,
+    take_over: Callable[[Engine, list[list[int]], random.Random], None],
+    seed: int = 0,
+    prompt_lengths: tuple[int, ...] = PROMPT_LENGTHS,
+    lengths: tuple[int, ...] = LENGTHS,
+) -> None:
+    """Serve without speculation, then with; take_over(engine, truth, rng) changes what is verified in between."""
     rng = random.Random(seed)
     prompts = [[1, *(rng.randrange(3, VOCAB) for _ in range(count - 1))] for count in prompt_lengths]
-    wishes = [SamplingParams(max_tokens=count, temperature=1.0, seed=count, ignore_eos=True) for count in LENGTHS]
+    wishes = [SamplingParams(max_tokens=count, temperature=1.0, seed=count, ignore_eos=True) for count in lengths]
     engine = Engine.load(target, None, max_num_seqs=batch, num_threads=1, max_num_batched_tokens=16)
     truth = [[*p, *output.token_ids] for p, output in zip(prompts, engine.generate(prompts, wishes), strict=True)]
     engine.configure_speculation(settings)
-    made: list[Made] = []
-    steer(engine, truth, made, rng)
+    take_over(engine, truth, rng)
     outputs = engine.generate(prompts, wishes)
     assert [[*p, *output.token_ids] for p, output in zip(prompts, outputs, strict=True)] == truth
     assert 0 < engine.stats.num_accepted_tokens < engine.stats.num_draft_tokens
-    return made
 
 
 def steer(engine: Engine, truth: list[list[int]], made: list[Made], rng: random.Random) -> None:

@@ -10,11 +10,11 @@ from typing import NamedTuple
 
 import torch
 
-from engine import Engine, SamplingParams
+from engine import Engine
 from engine.draft import Draft
+from tests.engine.proposers.drafting import PROMPT_LENGTHS, VOCAB, serve_steered
 
-VOCAB = 96
-PROMPT_LENGTHS, LENGTHS = (41, 7, 30), (30, 21, 60)
+LENGTHS = (30, 21, 60)
 
 
 class Grown(NamedTuple):
@@ -36,17 +36,15 @@ class Grown(NamedTuple):
 
 def grow(target: Path, settings: dict, batch: int, prompt_lengths: tuple[int, ...] = PROMPT_LENGTHS) -> list[Grown]:
     """Serve three sampling requests with steered acceptance; every tree that was drafted on the way."""
-    rng = random.Random(0)
-    prompts = [[1, *(rng.randrange(3, VOCAB) for _ in range(count - 1))] for count in prompt_lengths]
-    wishes = [SamplingParams(max_tokens=count, temperature=1.0, seed=count, ignore_eos=True) for count in LENGTHS]
-    engine = Engine.load(target, None, max_num_seqs=batch, num_threads=1, max_num_batched_tokens=16)
-    truth = [[*p, *output.token_ids] for p, output in zip(prompts, engine.generate(prompts, wishes), strict=True)]
-    engine.configure_speculation(settings)
     made: list[Grown] = []
-    steer(engine, truth, made, rng)
-    outputs = engine.generate(prompts, wishes)
-    assert [[*p, *output.token_ids] for p, output in zip(prompts, outputs, strict=True)] == truth
-    assert 0 < engine.stats.num_accepted_tokens < engine.stats.num_draft_tokens
+    serve_steered(
+        target,
+        settings,
+        batch,
+        lambda engine, truth, rng: steer(engine, truth, made, rng),
+        prompt_lengths=prompt_lengths,
+        lengths=LENGTHS,
+    )
     return made
 
 
