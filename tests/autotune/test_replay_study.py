@@ -186,7 +186,7 @@ def test_what_is_measured_warm_is_never_warmed_with(recording: Path) -> None:
         (["model.path=PAIRS", "objective=tpot"], "objective.metric is 'tpot', but a replay measures no time"),
         (["model.path=PAIRS", "engine=native"], "engine=native does not go with model=replay"),
         (["model=tiny", "engine=replay"], "engine=replay does not go with model=tiny"),
-        (["model=tiny", "objective=tokens_per_step_cost"], "but only a replay counts it; allowed: tpot, e2e"),
+        (["model=tiny", "objective=tokens_per_step_cost"], "but only a replay counts it; allowed: tpot, ttft, e2e"),
         (["model.path=PAIRS", "+search.engine={seed: {int: [0, 1]}}"], "search.engine has no effect in a replay"),
         (["model.path=PAIRS", "workload.num_prompts=13"], "has 12 prompts for split search, fewer than the 13"),
         (["model.path=PAIRS", "method=suffix", "method.warm_requests=12"], "has 12 prompts for the search; lower it"),
