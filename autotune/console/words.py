@@ -51,7 +51,8 @@ def percent(value: float | None) -> str:
 
 def trial_line(trial: Trial, total: int) -> str:
     """One trial in one line, the numbers in columns."""
-    place = f"{trial.number + 1}/{total}"
+    number = trial.number + 1  # those that were left out or repeated count on beyond the plan
+    place = f"{number}/{max(number, total)}"
     measured = f"{factor(trial.speedup):>6}  {bounds(trial.interval):<14}"
     law = "" if trial.output_law == TARGET else f"  {trial.output_law}"
     return f"{place:>7}  {measured}  {parameters(trial.parameters)}{law}{ending(trial)}"

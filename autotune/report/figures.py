@@ -11,8 +11,8 @@ from autotune.console import words
 from autotune.report.data import Run
 from autotune.trees import shortened
 
-BLUE, GREY, GREEN, AMBER, RED = "#2456c7", "#8b95a7", "#14804a", "#c27c0e", "#c0392b"
-STATUS_COLOURS = {"complete": BLUE, "pruned": AMBER, "infeasible": GREY, "failed": RED}
+BLUE, GREY, GREEN, AMBER, RED, VIOLET = "#2456c7", "#8b95a7", "#14804a", "#c27c0e", "#c0392b", "#7d5bb5"
+STATUS_COLOURS = {"complete": BLUE, "pruned": AMBER, "invalid": VIOLET, "infeasible": GREY, "failed": RED}
 SHARES = {"target": BLUE, "draft": AMBER, "verify": GREEN, "other": GREY}
 
 

@@ -8,6 +8,7 @@ from autotune.console import words
 from autotune.measurement import TARGET
 from autotune.metrics import BATCHES, METRICS, Metric
 from autotune.report.data import Run
+from autotune.status import Status
 from autotune.trees import shortened
 
 
@@ -41,10 +42,13 @@ def _value(metric: Metric, metrics: dict[str, Any]) -> str:
     return words.number(value, 3)
 
 
+# Best first among the complete ones, the others after them.
+ORDER = (Status.COMPLETE, Status.PRUNED, Status.INVALID, Status.INFEASIBLE, Status.FAILED, Status.PREDICTED)
+
+
 def trial_rows(run: Run) -> list[dict[str, Any]]:
-    """A row per trial, best first among the complete ones, the others after them."""
-    order = {"complete": 0, "pruned": 1, "infeasible": 2, "failed": 3, "predicted": 4}
-    ranked = sorted(run.trials, key=lambda t: (order[t["status"]], -(t["speedup"] or 0)))
+    """A row per trial."""
+    ranked = sorted(run.trials, key=lambda t: (ORDER.index(Status(t["status"])), -(t["speedup"] or 0)))
     return [
         {
             "number": trial["number"] + 1,
