@@ -182,4 +182,5 @@ def test_python_s_own_memory_is_flat(model):
             alive.append(tracemalloc.get_traced_memory()[0])
     finally:
         tracemalloc.stop()
-    assert alive[-1] - alive[0] < 60_000, alive  # what Python keeps for reuse; a request's sequence alone is 3,000
+    # The first part fills what is kept for reuse (views of slots, shapes); ten leaked sequences a part would be 60,000.
+    assert alive[-1] - alive[1] < 45_000, alive
