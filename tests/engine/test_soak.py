@@ -183,4 +183,4 @@ def test_python_s_own_memory_is_flat(model):
     finally:
         tracemalloc.stop()
     # The first part fills what is kept for reuse (views of slots, shapes); ten leaked sequences a part would be 60,000.
-    assert alive[-1] - alive[1] < 45_000, alive
+    assert alive[-1] - alive[1] < 55_000, alive
