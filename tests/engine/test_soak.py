@@ -175,12 +175,13 @@ def test_python_s_own_memory_is_flat(model):
     engine, rng, alive = load(model, settings, max_num_seqs=8, kv_cache_tokens=BUDGET), random.Random(1), []
     tracemalloc.start()
     try:
-        for part in range(4):
+        for part in range(8):
             for _ in soak(engine, [ask(rng, f"{part}-{i}") for i in range(NUM_REQUESTS // 20)], rng):
                 pass
             gc.collect()
             alive.append(tracemalloc.get_traced_memory()[0])
     finally:
         tracemalloc.stop()
-    # The first part fills what is kept for reuse (views of slots, shapes); ten leaked sequences a part would be 60,000.
-    assert alive[-1] - alive[1] < 55_000, alive
+    # Lists of freed objects and histograms fill over the first parts and then stay. Three parts are compared: ten leaked
+    # sequences a part, of 3,000 each, would be 90,000.
+    assert alive[-1] - alive[-4] < 60_000, alive
