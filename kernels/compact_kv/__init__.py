@@ -1,0 +1,1 @@
+"""Moving the cache rows of an accepted path down to where the sequence goes on."""
