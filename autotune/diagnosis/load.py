@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from autotune.console.words import factor
+from autotune.console.words import labelled
 from autotune.diagnosis.finding import Finding
 from autotune.diagnosis.seen import Seen
 
@@ -21,7 +21,7 @@ def crossover(seen: Seen) -> Finding | None:
     if not losing:
         return None
     cutoff = min(losing) - 1
-    listed = ", ".join(f"{factor(gains[size])} at {size}" for size in losing)
+    listed = ", ".join(f"{labelled(gains[size], seen.output_law)} at {size}" for size in losing)
     says = (
         f"Past the crossover: with {min(losing)} or more requests decoding, steps with drafts bring fewer tokens a "
         f"second than steps without ({listed})."

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from autotune.diagnosis.again import again
+from autotune.measurement import TARGET
 from autotune.metrics import BATCHES, ratio
 from autotune.result import Result
 from autotune.settings import Settings
@@ -45,6 +46,7 @@ class Seen:
     temperature: float = 0.0
     prompts: int = 0
     timed: bool = True
+    output_law: str = TARGET
 
     @property
     def drafted(self) -> bool:
@@ -156,6 +158,7 @@ def seen_in(result: Result, settings: Settings, trials: Sequence[Trial]) -> Seen
         temperature=settings.workload.temperature,
         prompts=settings.workload.num_confirm_prompts or 0,
         timed=result.said.is_timed,
+        output_law=result.output_law,
     )
 
 

@@ -17,7 +17,9 @@ SIZES = {"float32": 4, "float16": 2, "bfloat16": 2}
 
 @dataclass(frozen=True)
 class Shape:
-    """`kv` is what one token keeps in the cache of one layer, in numbers; `raw` the config.json where there was one."""
+    """`kv` is what one token keeps in the cache of one layer, in numbers; `raw` the config.json where there was one.
+    `tied`: the words' table going in is the one coming out.
+    """
 
     architecture: str
     parameters: float
@@ -26,11 +28,13 @@ class Shape:
     kv: int
     vocab: int
     raw: Mapping[str, Any]
+    tied: bool = False
 
     @property
     def layer_parameters(self) -> float:
-        """Of a layer, the two tables of words left out."""
-        return max(0.0, self.parameters - 2 * self.vocab * self.hidden) / self.layers
+        """Of a layer, the tables of words left out."""
+        tables = 1 if self.tied else 2
+        return max(0.0, self.parameters - tables * self.vocab * self.hidden) / self.layers
 
 
 def shape_of(name: str | None, table: Mapping[str, Any]) -> Shape | None:
@@ -72,6 +76,7 @@ def _read(folder: Path) -> Shape:
             kv=2 * (raw.get("num_key_value_heads") or heads) * head_dim,
             vocab=raw["vocab_size"],
             raw=raw,
+            tied=bool(raw.get("tie_word_embeddings")),
         )
     except (OSError, ValueError, KeyError) as error:
         raise UsageError(

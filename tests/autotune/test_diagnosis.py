@@ -172,6 +172,12 @@ def test_a_batch_past_the_crossover() -> None:
     assert all_lost.next == "python -m autotune.bench model=tiny workload=chat method=none"
 
 
+@pytest.mark.parametrize("law", ["lossy", "synthetic"])
+def test_the_factors_of_a_crossover_say_whose_answers_they_are(law: str) -> None:
+    finding = must("crossover", seen(output_law=law, **batches({1: 1.8, 4: 0.9, 8: 0.7})))
+    assert f"0.90x {law} at 4, 0.70x {law} at 8" in finding.says
+
+
 @pytest.mark.parametrize(
     "silent", [batches({1: 1.5, 8: 0.99}), batches({8: 0.5}, steps=5), batches({8: 0.5}, drafted=0), batches({0: 0.5})]
 )
