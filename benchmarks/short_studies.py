@@ -4,11 +4,13 @@ for all of them. Loading the model fifty times would take longer than the measur
 
 from __future__ import annotations
 
+import contextlib
 import io
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
@@ -65,24 +67,24 @@ class ShortStudies:
             f"{split}@{i}": entries for i, each in self.inputs.items() for split, entries in each.requests.items()
         }
         first = numbers[0]
-        tune.leave = lambda *_: None  # nobody reads fifty reports
         self.worker = worker_for(self.settings[first], replace(self.inputs[first], requests=requests))
         self.opened = self.worker.open()
 
     def run(self, number: int) -> tuple[Result, list[Trial]]:
         """The study from its first trial to its confirmed result, and its trials."""
-        settings, inputs = self.settings[number], self.inputs[number]
-        named = replace(settings, study=replace(settings.study, name=f"study-{number}", resume="never"))
-        folder = RunFolder(self._folder / f"study-{number}")
-        folder.write_text("config.yaml", "")
-        display = Display(Console(file=io.StringIO()))
-        study = open_study(named, inputs.space, inputs.model)
-        context = Context("tune", named, folder, display, "")
         worker: Any = SharedWorker(self.worker, number, self.opened)
-        try:
-            return tune.Tuning(context, inputs, study, worker).run(), study.ledger.finished()
-        finally:
-            study.close()
+        return run_study(self.settings[number], self.inputs[number], worker, self._folder / f"study-{number}")
 
     def close(self) -> None:
         self.worker.close()
+
+
+def run_study(settings: Settings, inputs: Inputs, worker: Any, path: Path) -> tuple[Result, list[Trial]]:
+    """One study in the folder `path`, whose last name is the study's, with a worker that is open; without a report."""
+    named = replace(settings, study=replace(settings.study, name=path.name, resume="never"))
+    folder = RunFolder(path)
+    folder.write_text("config.yaml", "")
+    context = Context("tune", named, folder, Display(Console(file=io.StringIO())), "")
+    study = open_study(named, inputs.space, inputs.model, context.display.say)
+    with contextlib.closing(study), mock.patch.object(tune, "leave", lambda *_: None):  # nobody reads fifty reports
+        return tune.Tuning(context, inputs, study, worker).run(), study.ledger.finished()

@@ -182,6 +182,6 @@ def test_python_s_own_memory_is_flat(model):
             alive.append(tracemalloc.get_traced_memory()[0])
     finally:
         tracemalloc.stop()
-    # Lists of freed objects and histograms fill over the first parts and then stay. Three parts are compared: ten leaked
-    # sequences a part, of 3,000 each, would be 90,000.
+    # Lists of freed objects and histograms fill over the first parts and then stay. Three parts are compared: ten
+    # leaked sequences a part, of 3,000 each, would be 90,000.
     assert alive[-1] - alive[-4] < 60_000, alive
