@@ -2,6 +2,7 @@
 
     python -m benchmarks.calibration coverage   [--count 50]   studies in which every candidate equals the baseline
     python -m benchmarks.calibration agreement  [--count 10]   studies against a long independent measurement
+    python -m benchmarks.calibration fake       [--count 200]  studies like those of `coverage`, of a simulated engine
     python -m benchmarks.calibration simulated                 400 races with drawn noise of several kinds
     python -m benchmarks.calibration summary                   the counts so far
 
@@ -23,6 +24,7 @@ from typing import Any
 import numpy as np
 
 from autotune.environment import environment
+from autotune.inputs import check
 from autotune.result import Result
 from autotune.status import Status
 from autotune.trial import Trial
@@ -38,6 +40,7 @@ REPEATED = (
     "+search.method.num_speculative_tokens={categorical: [2, 3]}", "workload.num_prompts=8",
     "workload.num_confirm_prompts=16", "workload.max_tokens=40", "study.n_trials=2",
 )  # fmt: skip
+FAKE = {"noise": 0.05}
 LONG = 80  # prompts of the independent measurement, none of which a study sees
 
 
@@ -91,7 +94,7 @@ def run_part(book: Book, part: str, words: Sequence[str], count: int, conf: Path
 
 def measure_long(book: Book, count: int) -> None:
     """Every configuration that a study may announce, on many prompts that none of them sees."""
-    from autotune.inputs import check, worker_for
+    from autotune.inputs import worker_for
     from autotune.runner import TrialRunner
     from benchmarks.short_studies import settings_for
 
@@ -164,6 +167,20 @@ def agreement(book: Book, count: int) -> None:
     measure_long(book, count)
 
 
+def fake(book: Book, count: int) -> None:
+    """Studies of equal configurations on a simulated engine: seconds, so that CI runs some too."""
+    from benchmarks.model_value import Inline, prompts_for
+    from benchmarks.short_studies import run_study, settings_for
+
+    for number in (i for i in range(count) if str(i) not in book.part("fake")):
+        with tempfile.TemporaryDirectory() as folder:
+            settings = settings_for([*EQUAL, "tracking=none", f"outputs={folder}", f"study.seed={number}"])
+            inputs = check(settings, searching=True)
+            worker = Inline(FAKE, prompts_for(number), seed=number)
+            found = run_study(settings, inputs, worker, Path(folder) / f"study-{number}")
+        book.write("fake", str(number), entry_of(*found))
+
+
 def simulated(book: Book, count: int) -> None:
     """Races between equal configurations, `count` over all kinds of noise."""
     from benchmarks.simulated_races import KINDS, rate
@@ -176,6 +193,7 @@ def simulated(book: Book, count: int) -> None:
 PARTS: dict[str, tuple[Callable[[Book, int], None], int]] = {
     "coverage": (coverage, 50),
     "agreement": (agreement, 10),
+    "fake": (fake, 200),
     "simulated": (simulated, 400),
 }
 

@@ -36,6 +36,7 @@ from autotune.status import Status
 from autotune.study.ledger import Ledger
 from autotune.trial import Trial, ranking
 from autotune.worker.prompts import Prompt
+from autotune.worker.protocol import Opened
 from autotune.worker.serve import StepClock, counters, sample, serve
 from benchmarks.timing import finish, table
 from engine import SamplingParams
@@ -57,10 +58,14 @@ ALONE = ("method.search.prompt_lookup_min=null", "method.search.prompt_lookup_ma
 class Inline:
     """The worker's calls, answered in this process, each arm once a visit."""
 
-    def __init__(self, options: Mapping[str, Any], prompts: Sequence[Prompt]) -> None:
+    def __init__(self, options: Mapping[str, Any], prompts: Sequence[Prompt], seed: int = 0) -> None:
         self._engine = FakeEngine.load("none", **options)
+        self._engine.rng.seed(seed)
         self._prompts = prompts
         self._arms: dict[str, Arm] = {}
+
+    def open(self) -> Opened:
+        return Opened(self._engine.environment(), {})
 
     def prepare(self, arms: Sequence[Arm], split: str) -> list[str]:
         self._arms = {arm.name: arm for arm in arms}
@@ -105,11 +110,15 @@ def settings_for(engine: str, seed: int, model: bool) -> Settings:
     return replace(found, engine=replace(found.engine, options=dict(ENGINES[engine])))
 
 
-def session_for(settings: Settings, seed: int) -> Inline:
+def prompts_for(seed: int) -> list[Prompt]:
     rng = random.Random(seed)
     prompts = [[rng.randrange(900) for _ in range(6 + i % 2)] for i in range(PROMPTS)]
     params = SamplingParams(max_tokens=TOKENS, temperature=0.0)
-    return Inline(settings.engine.options, [Prompt(f"p{i}", ids, params) for i, ids in enumerate(prompts)])
+    return [Prompt(f"p{i}", ids, params) for i, ids in enumerate(prompts)]
+
+
+def session_for(settings: Settings, seed: int) -> Inline:
+    return Inline(settings.engine.options, prompts_for(seed))
 
 
 @cache

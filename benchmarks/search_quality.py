@@ -141,7 +141,7 @@ def compare(found: Field, seeds: int, trials: int | None) -> dict[str, Any]:
         rows.append([way, *row.values()])
     best = found.best
     title = f"{found.method}: {len(found.truths)} configurations, the best {best.factor:.3f}x"
-    table(title, ["", *row], rows)
+    table(title, ["", *summary(outcomes)], rows)
     grid = {name: [each.factor, *each.factor_bounds] for name, each in found.truths.items()}
     passes = found.grid.passes
     return {"ways": ways, "grid": grid, "grid_tokens": found.tokens, "passes_for_truth": passes - passes // 2,

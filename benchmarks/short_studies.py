@@ -86,5 +86,5 @@ def run_study(settings: Settings, inputs: Inputs, worker: Any, path: Path) -> tu
     folder.write_text("config.yaml", "")
     context = Context("tune", named, folder, Display(Console(file=io.StringIO())), "")
     study = open_study(named, inputs.space, inputs.model, context.display.say)
-    with contextlib.closing(study), mock.patch.object(tune, "leave", lambda *_: None):  # nobody reads fifty reports
+    with contextlib.closing(study), mock.patch.object(tune, "leave"):  # nobody reads fifty reports
         return tune.Tuning(context, inputs, study, worker).run(), study.ledger.finished()
