@@ -1,4 +1,4 @@
-"""Helpers of the kernel tests. Launchers are called as they are: without a GPU tests/conftest.py has them interpreted."""
+"""Helpers of the kernel tests. Launchers are called as they are; without a GPU, tests/conftest.py interprets them."""
 
 import json
 import os
