@@ -63,7 +63,7 @@ def test_any_number_of_splits_gives_the_same(splits):
 
 
 def launches() -> None:
-    """A decoding step, a small and a large tree of a Llama-3.1-8B shape; the largest head with a window; exact blocks."""
+    """A decoding step, small and large trees of a Llama-3.1-8B shape; the largest head with a window; exact blocks."""
     from kernels.tree_attention.triton import attend
 
     def launch(q_len, dtype, *, heads=32, kv_heads=8, dim=128, blocks=1, batch=4, **options):
