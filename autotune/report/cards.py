@@ -55,3 +55,16 @@ def _load_cards(mine: dict[str, Any], base: dict[str, Any]) -> Iterable[dict[str
         yield {"label": "Goodput, requests a second", "value": words.number(mine["goodput"]),
                "note": f"{words.percent(mine['slo_share'])} within the limits; without "
                        f"{words.number(base.get('goodput'))} and {words.percent(base.get('slo_share'))}"}  # fmt: skip
+
+
+def break_even(run: Run) -> dict[str, str] | None:
+    """How far acceptance may fall before no speculation is as fast; None where that was not worked out."""
+    found = run.details.get("break_even")
+    if not found:
+        return None
+    return {
+        "now": words.percent(found["acceptance_now"]),
+        "needed": words.percent(found["acceptance_needed"]),
+        "margin": words.percent(found["margin"]),
+        "words": found["words"],
+    }

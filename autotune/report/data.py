@@ -32,6 +32,11 @@ class Run:
         )
 
     @property
+    def measured(self) -> list[dict[str, Any]]:
+        """The trials that have a number, in their order."""
+        return sorted((t for t in self.trials if t["speedup"] is not None), key=lambda trial: trial["number"])
+
+    @property
     def interval(self) -> list[float] | None:
         return self.best["speedup_ci"]
 

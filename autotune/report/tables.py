@@ -55,6 +55,7 @@ def trial_rows(run: Run) -> list[dict[str, Any]]:
             "parameters": [shortened(name, trial["parameters"].get(name, "")) for name in parameter_names(run)],
             "speedup": words.labelled(trial["speedup"], trial.get("output_law", TARGET)),
             "interval": words.bounds(trial["interval"]),
+            "predicted": words.factor((trial.get("prediction") or {}).get("speedup")),
             "status": trial["status"],
             "reason": trial["reason"] or trial["cause"] or _pooled(trial),
             "acceptance": words.percent(trial["metrics"].get("acceptance_rate")),
@@ -66,6 +67,20 @@ def trial_rows(run: Run) -> list[dict[str, Any]]:
         }
         for trial in ranked
     ]
+
+
+def environment_rows(run: Run) -> dict[str, str]:
+    """What the measurements were made on, without what is empty."""
+    found = run.best["environment"].items()
+    return {name: _said(name, value) for name, value in found if value not in (None, "", [], {})}
+
+
+def _said(name: str, value: Any) -> str:
+    if name.endswith("_bytes"):
+        return f"{value / 2**20:,.0f} MiB"
+    if isinstance(value, list):
+        return "; ".join(map(str, value))
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) and value >= 10_000 else str(value)
 
 
 def _pooled(trial: dict[str, Any]) -> str:

@@ -1,6 +1,6 @@
 """However a trial ends, the pages that list trials have a place for it."""
 
-from autotune.report.figures import STATUS_COLOURS
+from autotune.report.charts.history import STATUSES
 from autotune.report.tables import ORDER
 from autotune.status import Status
 from autotune.tracking.tracker import RUN_STATES
@@ -11,7 +11,7 @@ def test_every_status_has_a_place_in_the_table_of_trials():
 
 
 def test_every_measured_status_has_a_colour():
-    assert set(STATUS_COLOURS) == set(Status) - {Status.PREDICTED}
+    assert set(STATUSES) == set(Status) - {Status.PREDICTED}
 
 
 def test_every_status_is_a_state_of_the_tracking():

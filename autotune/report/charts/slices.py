@@ -1,0 +1,80 @@
+"""One knob at a time: the factor of every measured configuration by the value of that knob."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from autotune.console import words
+from autotune.report.charts.chart import CYCLE, GREY, Chart, axis, bars, factors, figure, line_at_one, parameters
+from autotune.report.charts.importance import configurations, importances, varied
+from autotune.report.data import Run
+from autotune.trees import shortened
+
+METHOD = "method"
+Trial = Mapping[str, Any]
+
+
+def slices(run: Run) -> list[Chart]:
+    """A chart a knob that varied, the most important first."""
+    trials = configurations(run)
+    order = [*importances(run), *varied(trials)]
+    return [_slice(run, name, [t for t in trials if name in t["parameters"]]) for name in dict.fromkeys(order)]
+
+
+def _slice(run: Run, name: str, trials: Sequence[Trial]) -> Chart:
+    numeric = all(_is_number(trial["parameters"][name]) for trial in trials)
+    groups = _by_method(trials) if name != METHOD else {"": list(trials)}
+    traces = [_points(name, own, label, numeric, colour) for (label, own), colour in zip(
+        groups.items(), CYCLE * (1 + len(groups) // len(CYCLE)), strict=False)]  # fmt: skip
+    layout = {
+        "height": 250, "margin": {"l": 54, "r": 10, "t": 24 if len(groups) > 1 else 8, "b": 46},
+        "xaxis": axis("", **_ticks([trial["parameters"][name] for trial in trials], numeric)),
+        "yaxis": factors(""), "shapes": [line_at_one("y")], "showlegend": len(groups) > 1,
+    }  # fmt: skip
+    ranked = sorted(trials, key=lambda trial: -trial["speedup"])
+    return Chart(
+        name.replace("_", " "),
+        "",
+        figure(traces, layout),
+        (name.replace("_", " "), run.measurement.quantity, "interval", "parameters"),
+        [
+            [str(shortened(name, t["parameters"][name])), words.factor(t["speedup"]), words.bounds(t["interval"]),
+             parameters(t["parameters"])]
+            for t in ranked
+        ],
+    )  # fmt: skip
+
+
+def _points(name: str, trials: Sequence[Trial], label: str, numeric: bool, colour: str) -> dict[str, Any]:
+    values = [trial["speedup"] for trial in trials]
+    whole = [trial["status"] == "complete" for trial in trials]
+    places = [trial["parameters"][name] for trial in trials]
+    return {
+        "type": "scatter", "mode": "markers", "name": label or name, "y": values,
+        "x": places if numeric else [str(shortened(name, place)) for place in places],
+        "marker": {"color": colour, "size": 8, "opacity": 0.85,
+                   "symbol": ["circle" if done else "circle-open" for done in whole]},
+        "error_y": bars(values, [trial["interval"] for trial in trials], thickness=0.8, width=0, color=GREY),
+        "text": [f"trial {t['number'] + 1}: {parameters(t['parameters'])}" for t in trials],
+        "hovertemplate": "%{y:.2f}x<br>%{text}<extra></extra>",
+    }  # fmt: skip
+
+
+def _by_method(trials: Sequence[Trial]) -> dict[str, list[Trial]]:
+    """Groups for the colours; one group where one method was searched."""
+    found: dict[str, list[Trial]] = {}
+    for trial in trials:
+        found.setdefault(trial["parameters"].get(METHOD, ""), []).append(trial)
+    return found
+
+
+def _ticks(values: Sequence[Any], numeric: bool) -> dict[str, Any]:
+    """Whole numbers get whole ticks, words their own places."""
+    if not numeric:
+        return {"type": "category"}
+    return {"dtick": 1} if all(isinstance(v, int) for v in values) and max(values) - min(values) <= 12 else {}
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
