@@ -58,13 +58,22 @@ def _load_cards(mine: dict[str, Any], base: dict[str, Any]) -> Iterable[dict[str
 
 
 def break_even(run: Run) -> dict[str, str] | None:
-    """How far acceptance may fall before no speculation is as fast; None where that was not worked out."""
+    """How far acceptance may fall before no speculation is as fast; None where that was not worked out.
+
+    `change` is the way there: a fall of what there is, or a rise where speculation is slower; empty where none leads
+    there.
+    """
     found = run.details.get("break_even")
     if not found:
         return None
+    margin, said = found["margin"], found["words"]
     return {
-        "now": words.percent(found["acceptance_now"]),
-        "needed": words.percent(found["acceptance_needed"]),
-        "margin": words.percent(found["margin"]),
-        "words": found["words"],
+        "change": "" if margin is None else words.percent(abs(margin)),
+        "way": ""
+        if margin is None
+        else "acceptance may fall by"
+        if margin >= 0
+        else "acceptance would have to rise by",
+        "words": f"{said[0].upper()}{said[1:].rstrip('.')}.",
+        "bounds": words.bounds(found.get("interval")),
     }

@@ -85,6 +85,7 @@ def _ped_anova(trials: Sequence[Mapping[str, Any]], names: Sequence[str]) -> dic
     import optuna
 
     ranges = {name: _distribution([t["parameters"][name] for t in trials if name in t["parameters"]]) for name in names}
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(direction="maximize")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about choices that are lists, and an interface that may change
