@@ -45,13 +45,16 @@ class Sweep:
     def close(self, rows: list[dict[str, Any]], command: str) -> dict[str, Any]:
         """Print and keep the comparison; the object of the last line."""
         from autotune.console.sweep import print_comparison
+        from autotune.report.sweep.write import write_comparison
 
         print_comparison(Console(file=sys.stdout, width=None if sys.stdout.isatty() else WIDTH), rows)
         line = {"schema": 1, "command": f"{command} sweep", "outputs": str(self._folder), "jobs": rows}
         path = self._folder / "comparison.json"
         path.write_text(json.dumps(line, indent=2) + "\n", encoding="utf-8")
+        page = write_comparison(self._folder)
+        print(f"Report:  {page}")
         if self._tracker is not None:
-            self._tracker.finish(_speedups(rows), {"status": "finished"}, [path])
+            self._tracker.finish(_speedups(rows), {"status": "finished"}, [path, page])
         return line
 
 

@@ -19,7 +19,7 @@ def schedule(run: Run) -> Chart | None:
     sizes = [row["batch"] for row in rows]
     layout = {
         "xaxis": axis("requests in flight", type="category", categoryorder="array",
-                      categoryarray=[str(size) for size in sizes]),
+                      categoryarray=[str(size) for size in sizes], range=[-0.4, len(sizes) - 0.6]),
         "yaxis": factors(f"{run.measurement.quantity} over no speculation"),
         "shapes": [line_at_one("y"), *(_span(fall, sizes) for fall in found["crossovers"] if fall["low"] is not None)],
         "showlegend": True, "height": 400,
@@ -85,7 +85,7 @@ def _chosen(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 def _span(fall: Mapping[str, Any], sizes: Sequence[int]) -> dict[str, Any]:
     """On an axis of categories, place i lies at i; a crossover at a batch size lies before that size."""
     low, high = (len(sizes) if fall[end] is None else sizes.index(fall[end]) for end in ("low", "high"))
-    return {"type": "rect", "xref": "x", "yref": "paper", "x0": low - 0.58, "x1": high - 0.42, "y0": 0, "y1": 1,
+    return {"type": "rect", "xref": "x", "yref": "paper", "x0": low - 0.55, "x1": high - 0.45, "y0": 0, "y1": 1,
             "fillcolor": INK, "opacity": 0.07, "line": {"width": 0}, "layer": "below"}  # fmt: skip
 
 

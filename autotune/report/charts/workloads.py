@@ -24,7 +24,7 @@ def workloads(run: Run) -> Chart | None:
     traces = [*(_points(row, names, GREY, "circle-open") for row in others),
               *(_points(row, names, GREEN, "diamond") for row in chosen)]  # fmt: skip
     layout = {
-        "xaxis": axis("", type="category", categoryorder="array", categoryarray=names),
+        "xaxis": axis("", type="category", categoryorder="array", categoryarray=names, range=[-0.5, len(names) - 0.5]),
         "yaxis": factors(f"{run.measurement.quantity} over no speculation"), "shapes": [line_at_one("y")],
     }  # fmt: skip
     return Chart(

@@ -81,9 +81,11 @@ ROBUST = {
     "weights": {"code": 0.7, "chat": 0.3},
     "rows": [
         {"trial": 0, "parameters": {"k": 4}, "regret": 0.031,
-         "by_workload": {"code": {"speedup": 1.77, "interval": [1.6, 1.9]}, "chat": {"speedup": 1.11, "interval": None}}},
+         "by_workload": {"code": {"speedup": 1.77, "interval": [1.6, 1.9]},
+                         "chat": {"speedup": 1.11, "interval": None}}},
         {"trial": 2, "parameters": {"k": 1}, "regret": 0.2,
-         "by_workload": {"code": {"speedup": 1.5, "interval": [1.4, 1.6]}, "chat": {"speedup": 1.2, "interval": None}}},
+         "by_workload": {"code": {"speedup": 1.5, "interval": [1.4, 1.6]},
+                         "chat": {"speedup": 1.2, "interval": None}}},
     ],
     "chosen": 0,
 }  # fmt: skip
