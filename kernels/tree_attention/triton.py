@@ -192,12 +192,13 @@ def _attend(
         acc = tl.dot(p.to(v.dtype), v, acc * shrink[:, None], input_precision=PRECISION)
         top = peak
 
-    acc = acc / tl.where(total == 0.0, 1.0, total)[:, None]
+    whole = tl.where(total == 0.0, 1.0, total)
+    acc = acc / whole[:, None]
     number = ((sequence * SPLITS + split) * q_len + row).to(tl.int64) * HEADS + head
     is_out = row < q_len
     kept = acc.to(part.dtype.element_ty)
     if SPLITS > 1:
-        tl.store(weight + number, tl.where(total == 0.0, float("-inf"), top + tl.log2(total)), mask=is_out)
+        tl.store(weight + number, top + tl.log2(whole), mask=is_out)
         is_out = is_out & (total > 0.0)
     tl.store(part + number[:, None] * D + d[None, :], kept, mask=is_out[:, None] & (d < D)[None, :])
 

@@ -1,8 +1,7 @@
-"""What every kernel is tested with: memory that nobody wrote is NaN, and the interpreter multiplies bfloat16."""
+"""What every kernel is tested with: memory that nobody wrote is NaN, and bfloat16 is that of a GPU."""
 
 import os
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 import torch
@@ -20,25 +19,11 @@ def poisoned_memory() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True, scope="session")
-def exact_bfloat16_products() -> Iterator[None]:
-    """triton 3.6 and 3.7 interpret a dot of bfloat16 on the bits, as if they were integers: widen them before."""
+def bfloat16_of_a_gpu() -> Iterator[None]:
     if os.environ.get("TRITON_INTERPRET") != "1":
         yield
         return
-    import numpy as np
-    import triton.language as tl
-    from triton.runtime.interpreter import InterpreterBuilder, TensorHandle
+    from exact_bfloat16 import exact_bfloat16
 
-    dot = InterpreterBuilder.create_dot
-
-    def widened(value: Any) -> Any:
-        if value.dtype.scalar != tl.bfloat16:
-            return value
-        return TensorHandle((value.data.astype(np.uint32) << 16).view(np.float32), tl.float32)
-
-    def exact_dot(self: Any, a: Any, b: Any, *rest: Any) -> Any:
-        return dot(self, widened(a), widened(b), *rest)
-
-    InterpreterBuilder.create_dot = exact_dot
-    yield
-    InterpreterBuilder.create_dot = dot
+    with exact_bfloat16():
+        yield
