@@ -52,7 +52,7 @@ class Dimension:
         if self.kind == "categorical":
             return [_label(choice) for choice in self.choices]
         step = self.step or 1
-        drawn = [self.low + index * step for index in range(self.size or 0)]
+        drawn = [round(self.low + index * step, 12) for index in range(self.size or 0)]
         return [int(value) for value in drawn] if self.kind == "int" else drawn
 
     def contains(self, value: Any) -> bool:

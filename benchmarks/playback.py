@@ -39,11 +39,13 @@ class Grid:
     def passes(self) -> int:
         return 1 + max(turn for _, turn, _, _ in self.visits)
 
-    def truths(self, settings: Settings, passes: Iterable[int]) -> dict[str, Interval]:
-        """The log-gain of every configuration over the prompts of both splits."""
+    def truths(
+        self, settings: Settings, passes: Iterable[int], splits: Sequence[str] = ("search", "confirm")
+    ) -> dict[str, Interval]:
+        """The log-gain of every configuration over the prompts of the splits."""
         chosen, found = set(passes), dict[str, list[UnitResult]]()
         for (split, turn, prompt, name), result in self.visits.items():
-            if turn in chosen:
+            if turn in chosen and split in splits:
                 found.setdefault(name, []).append(replace(result, unit=f"{split}-{prompt}"))
         metric = OBJECTIVES[settings.objective.metric]
         return {name: interval_of(gains(each, name, metric), settings.study) for name, each in found.items()}

@@ -37,8 +37,9 @@ WAYS: dict[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class Outcome:
-    """`of_best`: the truth of the announced configuration over that of the grid's best; `share`: the study's measured
-    tokens over the grid's, `of_one_pass` over those of a grid with the study's own prompts and baselines.
+    """`of_best`: the truth of the announced configuration over that of the grid's best; `held_out`: its truth on the
+    prompts of the confirmation alone; `share`: the study's measured tokens over the grid's, `of_one_pass` over those of
+    a grid that measures the study's own search prompts once, each configuration with a baseline of its own.
     """
 
     seed: int
@@ -46,6 +47,7 @@ class Outcome:
     speedup: float
     interval: tuple[float, float]
     truth: float
+    held_out: float
     of_best: float
     trials: int
     tokens: int
@@ -64,6 +66,7 @@ class Field:
     method: str
     grid: Grid
     truths: dict[str, Interval]
+    held_out: dict[str, Interval]
     tokens: int
     one_pass: int
 
@@ -80,7 +83,8 @@ def field_of(path: Path) -> Field:
     later = range(half, grid.passes)
     searched = [result for place, result in grid.visits.items() if place[:2] == ("search", half)]
     one_pass = sum(request.tokens for result in searched for run in result.runs.values() for request in run.requests)
-    return Field(kept["method"], grid, grid.truths(settings, later), grid.tokens(later), one_pass)
+    truths = grid.truths(settings, later), grid.truths(settings, later, ("confirm",))
+    return Field(kept["method"], grid, *truths, grid.tokens(later), one_pass)
 
 
 def play(found: Field, way: str, seed: int, trials: int | None, folder: Path) -> Outcome:
@@ -89,11 +93,12 @@ def play(found: Field, way: str, seed: int, trials: int | None, folder: Path) ->
     inputs = check(settings, searching=True)
     worker = Playback(found.grid, range(found.grid.passes // 2), seed)
     result, measured = run_study(settings, inputs, worker, folder / f"{found.method}-{way}-{seed}")
-    truth = found.truths[name_of(settings, measured[result.details["trial"]].parameters)]
+    name = name_of(settings, measured[result.details["trial"]].parameters)
+    truth, held_out = found.truths[name].factor, found.held_out[name].factor
     assert result.speedup
     assert result.interval
     return Outcome(
-        seed, dict(result.parameters), result.speedup, result.interval, truth.factor, truth.factor / found.best.factor,
+        seed, dict(result.parameters), result.speedup, result.interval, truth, held_out, truth / found.best.factor,
         sum(bool(trial.gains) for trial in measured), worker.tokens, worker.tokens / found.tokens,
         worker.tokens / found.one_pass,
     )  # fmt: skip
@@ -110,7 +115,7 @@ def summary(found: list[Outcome]) -> dict[str, Any]:
         "share of tokens": median(each.share for each in found),
         "largest share": max(each.share for each in found),
         "of one pass": median(each.of_one_pass for each in found),
-        "interval holds truth": sum(each.interval[0] <= each.truth <= each.interval[1] for each in found),
+        "interval holds truth": sum(each.interval[0] <= each.held_out <= each.interval[1] for each in found),
     }
 
 

@@ -28,7 +28,6 @@ from autotune.trial import Trial, trial_from_json
 NUMBER, RETRY_OF = "number", "retry_of"
 MOST = 2
 Attempts = dict[int, list[FrozenTrial]]
-Key = tuple[tuple[str, str], ...]
 
 
 def attempts(claims: Iterable[FrozenTrial]) -> Attempts:
@@ -42,11 +41,6 @@ def attempts(claims: Iterable[FrozenTrial]) -> Attempts:
 def parameters_of(claim: FrozenTrial, space: Space) -> dict[str, Any]:
     """The point, and what was proposed with it outside the space."""
     return {**space.parameters(claim.params), **claim.user_attrs.get(FIXED, {})}
-
-
-def key(parameters: Mapping[str, Any]) -> Key:
-    """Equal for equal configurations."""
-    return tuple(sorted((path, repr(value)) for path, value in parameters.items()))
 
 
 def record(tries: list[FrozenTrial], space: Space) -> Trial | None:

@@ -12,12 +12,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import optuna
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 
 from autotune.settings import StudySettings
 from autotune.space import Space
 from autotune.status import Cause, Status
-from autotune.study.drawing import draw, sampler, start_points
+from autotune.study.drawing import another, draw, sampler, scratch, start_points
 from autotune.trial import Trial, trial_from_json
 
 RECORD, COMPLETED, KEY = "record", "completed", "key"
@@ -99,13 +99,28 @@ class Ledger:
 
         None, after a while, where all that is left is being measured by other workers.
         """
-        left = [t for t in self._study.get_trials(deepcopy=False) if t.state is TrialState.RUNNING]
-        number = left[0].number if left else len(self._study.get_trials(deepcopy=False))
-        self._study.sampler = sampler(self._settings, number)
+        known = self._study.get_trials(deepcopy=False)
+        left = [trial for trial in known if trial.state is TrialState.RUNNING]
+        if not left and not any(trial.state is TrialState.WAITING for trial in known):
+            self._enqueue_another(known)
+        self._study.sampler = sampler(self._settings, left[0].number if left else len(known))
         trial = optuna.Trial(self._study, left[0]._trial_id) if left else self._study.ask()
         drawn = draw(trial, self._space)
         self._open[trial.number] = trial
         return trial.number, {**self._space.parameters(drawn), **trial.user_attrs.get(FIXED, {})}
+
+    def _enqueue_another(self, known: list[FrozenTrial]) -> None:
+        """What the sampler draws, but neither measured nor predicted before, or at least not measured; where there is
+        no such point, the next trial repeats one.
+        """
+        seen = {trial.key: trial.status for trial in self.finished()}
+        measured = {key for key, status in seen.items() if status is not Status.PREDICTED}
+        study = scratch(known, self._study.directions)
+        for taken in (seen.keys(), measured):
+            found = another(study, self._space, self._settings, taken, len(known))
+            if found is not None:
+                self._study.enqueue_trial(found.params)
+                return
 
     def signed(self, record: Trial) -> Trial:
         """With who measured it, where several may."""

@@ -27,7 +27,6 @@ from autotune.study.attempts import (
     attempts,
     claim_for,
     holders,
-    key,
     parameters_of,
     record,
 )
@@ -36,7 +35,7 @@ from autotune.study.conclusion import Conclusion
 from autotune.study.drawing import Coordinates
 from autotune.study.fresh import fresh_point
 from autotune.study.ledger import FIXED, PREDICTION, RECORD, Ledger
-from autotune.trial import Trial, trial_from_json
+from autotune.trial import Trial, key_of, trial_from_json
 
 CLOSED, REPEAT = "closed", "repeat"
 TELLING = 5.0
@@ -167,10 +166,10 @@ class SharedLedger(Ledger):
 
     def _proposal(self, known: Attempts) -> tuple[Coordinates | None, Mapping[str, Any]]:
         last = [tries[-1] for tries in known.values()]
-        taken = {key(parameters_of(claim, self._space)) for claim in last}
-        held = {key(parameters_of(claim, self._space)) for claim in last if not claim.state.is_finished()}
+        taken = {key_of(parameters_of(claim, self._space)) for claim in last}
+        held = {key_of(parameters_of(claim, self._space)) for claim in last if not claim.state.is_finished()}
         for coordinates, noted in self._proposed:
             configuration = {**self._space.parameters(coordinates), **noted.get(FIXED, {})}
-            if key(configuration) not in (held if noted.get(REPEAT) else taken):
+            if key_of(configuration) not in (held if noted.get(REPEAT) else taken):
                 return coordinates, noted
         return None, {}

@@ -124,14 +124,15 @@ def test_what_the_sampler_is_told(tmp_path: Path, status: Status, cause: Cause, 
 
 
 def test_out_of_memory_teaches_the_sampler(tmp_path: Path) -> None:
-    """Above k = 5 memory ends: few of 30 trials go there."""
-    ledger = open_ledger(tmp_path)
-    for _ in range(30):
+    """Above k = 5 memory ends: fewer trials than half go there, though none repeats another."""
+    ledger = open_ledger(tmp_path, Space((Dimension("method.k", "int", 1, 10), Dimension("method.n", "int", 1, 40)),
+                                         SPACE.defaults))  # fmt: skip
+    for _ in range(50):
         number, parameters = ledger.ask()
         fits = parameters["method.k"] <= 5
         ending = (Status.COMPLETE, Cause.NONE) if fits else (Status.INFEASIBLE, Cause.OUT_OF_MEMORY)
         ledger.tell(answer(number, parameters, *ending))
-    assert sum(trial.status is Status.INFEASIBLE for trial in ledger.finished()[10:]) <= 8
+    assert sum(trial.status is Status.INFEASIBLE for trial in ledger.finished()[25:]) <= 10
 
 
 def test_records_survive_the_way_through_json(tmp_path: Path) -> None:
