@@ -1,0 +1,1 @@
+"""The product of a gated feed-forward layer: silu(gate) * up."""
