@@ -37,9 +37,9 @@ def verify(
     )  # fmt: skip
     out = Accepted(*(new(shape, dtype=torch.int64, device=device) for shape in shapes(batch, max_depth)))
     nodes, padded_parts = triton.next_power_of_2(max(num_rows - 1, 1)), triton.next_power_of_2(parts)
-    walk = (tokens, parents, counts, best, best_at, *out, num_rows - 1, max_depth, parts)
+    walk = (tokens, parents, counts, best, best_at, *out, num_rows - 1, parts)
     if q is None:
-        descend[(batch,)](*walk, NODES=nodes, PARTS=padded_parts, num_warps=1)
+        descend[(batch,)](*walk, max_depth=max_depth, NODES=nodes, PARTS=padded_parts, num_warps=1)
         return out
     weights = new((batch, num_rows - 1), dtype=torch.float64, device=device)
     ends = new((batch, 4), dtype=torch.int64, device=device)
@@ -49,7 +49,7 @@ def verify(
     request = (temperatures, seeds, positions)
     reject[(batch,)](
         *walk, logits, q, *request, peak, mass, weights, ends, laws, size,
-        NODES=nodes, PARTS=padded_parts, BLOCK=block, num_warps=8,
+        max_depth=max_depth, NODES=nodes, PARTS=padded_parts, BLOCK=block, num_warps=8,
     )  # fmt: skip
     draw_rest[(batch, parts)](
         logits, q, *request, parents, weights, ends, laws, scores, scored, num_rows - 1, size,
@@ -66,8 +66,8 @@ def shapes(batch: int, max_depth: int) -> tuple[tuple[int, ...], ...]:
 
 @triton.jit
 def descend(
-    tokens, parents, counts, best, best_at, paths, emitted, num_accepted, num_nodes, max_depth, parts,
-    NODES: tl.constexpr, PARTS: tl.constexpr,
+    tokens, parents, counts, best, best_at, paths, emitted, num_accepted, num_nodes, parts,
+    max_depth: tl.constexpr, NODES: tl.constexpr, PARTS: tl.constexpr,
 ):  # fmt: skip
     """Program b: from the root to the child that the target chose, until there is none. The last choice is emitted."""
     sequence = tl.program_id(0).to(tl.int64)

@@ -16,9 +16,9 @@ TIE = tl.constexpr(1e-3)  # scores that are compared again in float64
 
 @triton.jit
 def reject(
-    tokens, parents, counts, best, best_at, paths, emitted, num_accepted, num_nodes, max_depth, parts,
+    tokens, parents, counts, best, best_at, paths, emitted, num_accepted, num_nodes, parts,
     logits, q, temperatures, seeds, positions, peak, mass, weights, ends, laws, size,
-    NODES: tl.constexpr, PARTS: tl.constexpr, BLOCK: tl.constexpr,
+    max_depth: tl.constexpr, NODES: tl.constexpr, PARTS: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
     """Program b: children in turn; accepted by a coin below p / q, or, of greedy sequences, by being the choice.
 
@@ -39,7 +39,8 @@ def reject(
     top, total = law(peak, mass, first_row, parts, temperature, count >= 0, PARTS)
     left = 1.0 + tl.zeros((), tl.float64)
     at, first, last, accepted, rank = -1, 0, -1, 0, 0
-    for node in range(count):
+    node = tl.minimum(count, 0)  # a while loop: triton 3.6 interprets no range of a loaded number
+    while node < count:
         if (tl.load(parents + first_node + node) == at) & (accepted < max_depth):
             token = tl.load(tokens + first_node + node)
             takes = token == choice
@@ -75,6 +76,7 @@ def reject(
                     else:
                         tl.store(weights + first_node + node, 0.0)
                     tl.debug_barrier()
+        node += 1
     if (last < 0) & (count >= 0):
         tl.store(emitted + sequence * (max_depth + 1) + accepted, choice)
     tl.store(num_accepted + sequence, tl.where(count >= 0, accepted, -1))
@@ -121,10 +123,12 @@ def rest_of_tile(
     logit = tl.load(x + token, mask=token < size, other=float("-inf")).to(tl.float32)
     scale, inverse = 1.0 / temperature.to(tl.float32), (1.0 / total).to(tl.float32)
     rest = tl.exp((logit - top.to(tl.float32)) * scale) * inverse
-    for node in range(first, end):
+    node = tl.cast(first, tl.int64)
+    while node < end:
         if tl.load(parents + node) == at:
-            drawn = tl.load(q + tl.cast(node, tl.int64) * size + token, mask=token < size, other=0.0)
+            drawn = tl.load(q + node * size + token, mask=token < size, other=0.0)
             rest -= tl.load(weights + node).to(tl.float32) * drawn.to(tl.float32)
+        node += 1
     return rest
 
 
@@ -134,12 +138,13 @@ def mass_left(
 ):  # fmt: skip
     """The sum of max(p - sum w q, 0) with the children up to `last`; float64."""
     found = tl.zeros((), tl.float64)
-    for start in range(0, size, BLOCK):
-        token = start + tl.arange(0, BLOCK)
+    token = tl.arange(0, BLOCK)
+    while tl.min(token, 0) < size:
         rest = rest_of_tile(
             x, q, parents, weights, token, at, first, last + 1, size, temperature, top, total, BLOCK
         )  # fmt: skip
         found += tl.sum(tl.maximum(rest, 0.0), 0).to(tl.float64)
+        token += BLOCK
     return found
 
 
