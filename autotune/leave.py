@@ -15,6 +15,7 @@ from autotune.report.write import write_report
 from autotune.result import Result
 from autotune.settings import Settings
 from autotune.study.naming import without_password
+from autotune.tracking.tags import of_result, of_study
 from autotune.tracking.tracker import Tracker
 from engine.metrics.totals import Drafting
 
@@ -33,7 +34,7 @@ def running(tracker: Tracker, name: str, context: Context) -> AbstractContextMan
     params["method"] |= {method["name"]: _given(method) for method in everything["methods"]}
     params["study"] = {**params["study"], "storage": without_password(str(context.settings.study.storage or ""))}
     tags = {
-        "measurement": measurement_of(context.settings).kind,
+        **of_study(context.settings, name, measurement_of(context.settings).kind),
         "output_law": arms.configured_law(context.settings),
         "command": context.command,
         "command_line": context.command_line,
@@ -61,13 +62,7 @@ def leave(context: Context, result: Result, tracker: Tracker) -> None:
     write_report(folder.path)
     tracker.finish(
         tracked(result),
-        {
-            "status": "finished",
-            "method": result.method,
-            "lossless": result.lossless,
-            "output_law": result.output_law,
-            "confirmed": result.confirmed,
-        },
+        of_result(result),
         folder.artifacts(),
     )
 

@@ -138,6 +138,7 @@ class TrackingSettings:
     uri: str | None
     experiment: str
     timeout: float = ranged(low=0.1)
+    system_metrics: bool = True
 
 
 @dataclass(frozen=True)

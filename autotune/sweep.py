@@ -34,7 +34,7 @@ class Sweep:
                 f"sweep {self._folder.name}",
                 None,
                 {},
-                {"command_line": self._command_line, "outputs": str(self._folder)},
+                {"kind": "sweep", "command_line": self._command_line, "outputs": str(self._folder)},
             )
 
     def abandon(self) -> None:

@@ -10,10 +10,13 @@ from typing import Any
 from autotune.measurement import named
 from autotune.settings import TrackingSettings
 from autotune.status import Status
+from autotune.tracking.curves import curves
 from autotune.tracking.flatten import flat, numbers
 from autotune.tracking.journal import Journal
 from autotune.tracking.leftovers import send_leftovers
 from autotune.tracking.sender import Sender, Unreachable
+from autotune.tracking.system import SystemMetrics
+from autotune.tracking.tags import of_trial
 from autotune.trial import Trial
 
 RUN_STATES = {
@@ -36,6 +39,8 @@ class Tracker:
         self._journal = Journal.begin(spool, key, settings.uri, settings.experiment) if settings.uri else None
         self._sender: Sender | None = None
         self._lost = False
+        self._tags: dict[str, Any] = {}
+        self._system: SystemMetrics | None = None
 
     @contextmanager
     def running(
@@ -54,8 +59,11 @@ class Tracker:
 
     def begin(self, name: str, parent: str | None, params: Mapping[str, Any], tags: Mapping[str, Any]) -> None:
         """Open the run, and send what earlier runs had to leave behind."""
-        self._event("start", name=name, parent=parent, tags=dict(tags))
+        self._tags = dict(tags)
+        self._event("start", name=name, parent=parent, tags=self._tags)
         self._event("params", params=dict(flat(params)))
+        if self._journal is not None and self._settings.system_metrics:
+            self._system = SystemMetrics()
         self._connect()
         if self._sender is not None:
             sent = send_leftovers(self._spool, self._settings.timeout, besides=self._key)
@@ -65,26 +73,20 @@ class Tracker:
 
     def trial(self, trial: Trial, best: Trial | None) -> None:
         """A child run with the trial's true state, and a point on the parent's curves."""
-        key, step = f"{self._key}.{trial.number}", trial.number
+        key = f"{self._key}.{trial.number}"
         state = RUN_STATES[trial.status]
-        tags = {
-            "status": str(trial.status),
-            "cause": str(trial.cause),
-            "reason": trial.reason,
-            "output_law": trial.output_law,
-        }
+        tags = of_trial(trial, self._tags)
         self._event("start", key=key, name=f"trial {trial.number + 1}", parent=self._key, tags=tags)
         self._event("params", key=key, params=dict(flat(trial.parameters)))
         self._event("metrics", key=key, metrics=self._trial_numbers(trial))
         self._event("end", key=key, status=state)
-        curve = {named("speedup", trial.output_law): trial.speedup}
-        if best is not None:
-            curve[named("best_speedup", best.output_law)] = best.speedup
-        self._event("metrics", metrics=numbers(curve, step, "search"))
+        self._event("metrics", metrics=curves(trial, best))
+        self._read_machine()
         self._flush()
 
     def finish(self, metrics: Mapping[str, Any], tags: Mapping[str, Any], artifacts: Sequence[Path]) -> None:
         """The run's result and its files, and the end of the run."""
+        self._read_machine()
         self._event("metrics", metrics=numbers(metrics, 0))
         for path in artifacts:
             folder = "samples" if path.parent.name == "samples" else None
@@ -110,6 +112,10 @@ class Tracker:
             total += sum(values) / len(values)
             curve.append([named("log_speedup_so_far", law), total / step, step])
         return numbers(found, 0) + numbers(trial.metrics, 0) + numbers(trial.baseline, 0, "baseline") + curve
+
+    def _read_machine(self) -> None:
+        if self._system is not None:
+            self._event("metrics", metrics=self._system.read())
 
     def _event(self, do: str, **content: Any) -> None:
         if self._journal is not None:

@@ -13,9 +13,11 @@ from typing import Any
 
 import pytest
 
+from autotune.settings import TrackingSettings
 from autotune.tracking.flatten import flat, numbers
 from autotune.tracking.journal import Journal
 from autotune.tracking.leftovers import send_leftovers, waiting
+from autotune.tracking.tracker import Tracker
 
 
 def runs_of(database: Path) -> list[Any]:
@@ -112,3 +114,53 @@ def test_names_and_numbers_for_mlflow() -> None:
         ["rate.0", 0.5, 4],
         ["engine.k_x", 1.0, 4],
     ]
+
+
+def test_runs_are_found_by_what_they_are(commands, tmp_path: Path) -> None:
+    """Tags on parents and children, curves of the search, and readings of the machine."""
+    from mlflow.tracking import MlflowClient
+
+    database = tmp_path / "mlflow.db"
+    done = commands.tune(f"tracking.uri=sqlite:///{database}", "study.n_trials=3", "study.name=mine")
+    assert done.status == 0, done.err
+    client = MlflowClient(f"sqlite:///{database}")
+    experiment = [client.get_experiment_by_name("spectune").experiment_id]
+    wanted = {
+        "kind": "study", "method": "ngram", "model": done.line["model"], "workload": "summarization", "load": "single",
+        "objective": "tpot", "measurement": "measured", "output_law": "target", "lossless": "True",
+        "confirmed": str(done.line["confirmed"]), "status": "finished",
+    }  # fmt: skip
+    for name, value in wanted.items():
+        found = client.search_runs(experiment, f"tags.{name} = '{value}' and tags.kind = 'study'")
+        assert len(found) == 1, (name, value)
+    (parent,) = found
+    assert "mine" in parent.data.tags["study"]
+    children = client.search_runs(experiment, "tags.method = 'ngram' and tags.kind = 'trial'")
+    assert len(children) == len(done.trials) == 3
+    assert {run.data.tags["study"] for run in children} == {parent.data.tags["study"]}
+    assert client.search_runs(experiment, "tags.method = 'suffix'") == []
+
+    def curve(name: str) -> dict[int, float]:
+        return {point.step: point.value for point in client.get_metric_history(parent.info.run_id, name)}
+
+    for trial in done.trials:
+        step = trial["number"]
+        if trial["speedup"] is not None:
+            assert curve("search/speedup")[step] == pytest.approx(trial["speedup"])
+            assert curve("search/tpot_ms")[step] == pytest.approx(trial["metrics"]["tpot_ms"]["p50"])
+            assert curve("search/acceptance_rate")[step] == pytest.approx(trial["metrics"]["acceptance_rate"])
+    best = curve("search/best_speedup")
+    assert [best[step] for step in sorted(best)] == sorted(best.values())
+    readings = curve("system/cpu_utilization_percentage")
+    assert sorted(readings) == list(range(len(done.trials) + 1))
+    assert all(value > 0 for value in readings.values())
+
+
+def test_the_machine_is_recorded_only_when_wanted(tmp_path: Path) -> None:
+    for wanted in (True, False):
+        settings = TrackingSettings("mlflow", f"sqlite:///{tmp_path}/{wanted}.db", "spectune", 1.0, wanted)
+        tracker = Tracker(settings, tmp_path / "spool", f"key-{wanted}", print)
+        tracker.begin("run", None, {}, {})
+        tracker.finish({}, {}, [])
+        (run,) = runs_of(tmp_path / f"{wanted}.db")
+        assert any(name.startswith("system/") for name in run.data.metrics) is wanted
