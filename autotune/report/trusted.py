@@ -23,7 +23,7 @@ def _sentences(run: Run, trust: dict[str, Any]) -> Iterator[str]:
         count = len(trust["invalid_attempts"])
         was = "was" if count == 1 else "were"
         yield f"{count or 'No'} measurement{'' if count == 1 else 's'} {was} doubted" + (
-            f" and measured again; they count nowhere. {len(trust['invalid_trials']) or 'No'} "
+            f" and measured again; what was doubted counts nowhere. {len(trust['invalid_trials']) or 'No'} "
             f"trial{'' if len(trust['invalid_trials']) == 1 else 's'} stayed without a valid measurement."
             if count
             else "."

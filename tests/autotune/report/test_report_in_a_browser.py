@@ -20,7 +20,8 @@ from tests.autotune.report import examples
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
-         "--disable-component-update", "--disable-sync", "--hide-scrollbars", "--virtual-time-budget=15000", "--dump-dom")  # fmt: skip
+         "--disable-component-update", "--disable-sync", "--hide-scrollbars",
+         "--virtual-time-budget=15000", "--dump-dom")  # fmt: skip
 PHONE = 390
 # What the page is asked once it has settled: its width, what it fetched, and how many charts it has drawn.
 FRAME = """<body><iframe id=page src="{page}" style="border:0;width:{width}px;height:2000px"></iframe>
