@@ -16,7 +16,7 @@ from autotune.report.charts.chart import Chart, parameters
 from autotune.report.charts.history import history
 from autotune.report.charts.importance import importance, too_few
 from autotune.report.charts.machine import machine
-from autotune.report.charts.pareto import pareto
+from autotune.report.charts.pareto import objective_rows, pareto
 from autotune.report.charts.positions import positions
 from autotune.report.charts.prediction import prediction, step_costs
 from autotune.report.charts.prompts import prompts
@@ -106,7 +106,9 @@ def _seen(run: Run) -> dict[str, Any]:
         "workload_rows": workloads.workload_rows(run),
         "break_even": break_even(run),
         "pareto": pareto(run),
+        "objectives": objective_rows(run),
         "schedule": schedule.schedule(run),
+        "contexts": schedule.contexts(run),
         "buckets": schedule.bucket_rows(run),
         "crossovers": schedule.crossover_rows(run),
         "batches": batch_rows(run),

@@ -45,6 +45,14 @@ def pareto(run: Run) -> Chart | None:
     )
 
 
+def objective_rows(run: Run) -> list[dict[str, str]]:
+    """Every objective's factor of the chosen configuration on the held-out prompts."""
+    return [
+        {"name": said(each["name"]), "factor": words.factor(each["factor"]), "bounds": words.bounds(each["interval"])}
+        for each in run.details.get("objectives", ())
+    ]
+
+
 def said(objective: str) -> str:
     return objective.replace("_", " ")
 

@@ -9,12 +9,34 @@ from autotune.console import words
 from autotune.report.charts.chart import CYCLE, GREEN, INK, Chart, axis, bars, factors, figure, line_at_one
 from autotune.report.data import Run
 
+CAPTION = (
+    "A line is a number of drafted tokens, the bars are intervals, the ring marks what the schedule drafts at that "
+    "batch size. Grey bands are the intervals of the crossovers: where drafting that many tokens ceases to pay."
+)
+
 
 def schedule(run: Run) -> Chart | None:
-    """None where no schedule was sought."""
+    """None where no schedule was sought. Of several context lengths, all taken together."""
     found = run.details.get("schedule")
-    if not found or not found["batches"]:
-        return None
+    return _drawn(run, found, f"{_quantity(run)} by batch size", CAPTION) if found and found["batches"] else None
+
+
+def contexts(run: Run) -> list[Chart]:
+    """A chart for every context length, where several were measured."""
+    found = (run.details.get("schedule") or {}).get("contexts") or []
+    return [_drawn(run, each, f"Context of {each['context']:,} tokens", _best(each)) for each in found]
+
+
+def _best(found: Mapping[str, Any]) -> str:
+    parts = ", ".join(f"{row['tokens']} for {row['batch']}" for row in _buckets(found))
+    return f"Alone, the best would be to draft {parts} requests in flight."
+
+
+def _quantity(run: Run) -> str:
+    return f"{run.measurement.quantity[0].upper()}{run.measurement.quantity[1:]}"
+
+
+def _drawn(run: Run, found: Mapping[str, Any], title: str, caption: str) -> Chart:
     rows = found["batches"]
     sizes = [row["batch"] for row in rows]
     layout = {
@@ -25,9 +47,8 @@ def schedule(run: Run) -> Chart | None:
         "showlegend": True, "height": 400,
     }  # fmt: skip
     return Chart(
-        f"{run.measurement.quantity[0].upper()}{run.measurement.quantity[1:]} by batch size",
-        "A line is a number of drafted tokens, the bars are intervals, the ring marks what the schedule drafts at that "
-        "batch size. Grey bands are the intervals of the crossovers: where drafting that many tokens ceases to pay.",
+        title,
+        caption,
         figure([*_lines(rows), _chosen(rows)], layout),
         ("requests in flight", *(f"{option['tokens']} tokens" for option in rows[0]["options"]), "schedule"),
         [[str(row["batch"]), *(_cell(option) for option in row["options"]), str(row["tokens"])] for row in rows],
@@ -50,7 +71,10 @@ def crossover_rows(run: Run) -> list[dict[str, str]]:
 
 def bucket_rows(run: Run) -> list[dict[str, str]]:
     """The schedule itself: how many tokens for which batch sizes."""
-    found = run.details.get("schedule") or {}
+    return _buckets(run.details.get("schedule") or {})
+
+
+def _buckets(found: Mapping[str, Any]) -> list[dict[str, str]]:
     return [
         {"batch": str(first) if first == last else f"{first} to {last}", "tokens": str(tokens)}
         for first, last, tokens in found.get("buckets", ())

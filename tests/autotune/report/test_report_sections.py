@@ -19,6 +19,16 @@ SECTIONS: dict[str, tuple[str, dict[str, Any], tuple[str, ...]]] = {
     "robust": ("One configuration for all workloads", {"robust": examples.ROBUST}, ("1.77x [1.60, 1.90]", "3.1 %")),
     "break-even": ("acceptance may fall by", {"break_even": examples.BREAK_EVEN}, (">35 %<", "[0.31, 0.47]")),
     "schedule": ("The schedule", {"schedule": examples.SCHEDULE}, ("8 to beyond", "4 to 7", "0.71x [0.61, 0.81]")),
+    "contexts": (
+        "The schedule by context length",
+        {"schedule": {**examples.SCHEDULE, "contexts": [{**examples.SCHEDULE, "context": 4096, "weight": 1.0}]}},
+        ("Context of 4,096 tokens", "draft 4 for 1 to 3, 2 for 4 to 7, 0 for 8 requests"),
+    ),
+    "objectives": (
+        "The chosen configuration on the held-out prompts",
+        {"pareto": examples.PARETO, "objectives": [{"name": "ttft_p95", "factor": 0.97, "interval": [0.9, 1.02]}]},
+        ("ttft p95", "0.97x", "[0.90, 1.02]"),
+    ),
     "model": ("Prediction against measurement", {"model": examples.MODEL}, ("5.2 % apart", "50 % of the 90 %")),
     "step costs": ("What a step costs", {"model": examples.MODEL}, ("1.500", "0.100")),
     "constraints": ("Limits", {"constraints": examples.CONSTRAINTS}, ("151.2", "163.5", "at most 200", "not kept")),
