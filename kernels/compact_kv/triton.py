@@ -28,7 +28,7 @@ def _compact(table, source, goal, counts, words, max_path, PATH: tl.constexpr, B
     taken = tl.load(source + path * max_path + step, mask=step < count, other=0).to(tl.int64)
     given = tl.load(goal + path * max_path + step, mask=step < count, other=0).to(tl.int64)
     column = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
-    moved = ((step < count) & (taken != given))[:, None] & (column < words)[None, :]
+    moved = (taken != given)[:, None] & (column < words)[None, :]
     layer = tl.multiple_of(tl.load(table + tl.program_id(2)).to(tl.pointer_type(tl.int32)), 16)
     rows = tl.load(layer + taken[:, None] * words + column[None, :], mask=moved, other=0)
     tl.debug_barrier()
