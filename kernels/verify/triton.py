@@ -49,7 +49,7 @@ def verify(
     request = (temperatures, seeds, positions)
     reject[(batch,)](
         *walk, logits, q, *request, peak, mass, weights, ends, laws, size,
-        max_depth=max_depth, NODES=nodes, PARTS=padded_parts, BLOCK=block, num_warps=8,
+        max_depth=max_depth, NODES=nodes, PARTS=padded_parts, BLOCK=min(block, 2048), num_warps=8,
     )  # fmt: skip
     draw_rest[(batch, parts)](
         logits, q, *request, parents, weights, ends, laws, scores, scored, num_rows - 1, size,

@@ -32,41 +32,45 @@ def reject(
     for depth in range(max_depth + 1):
         tl.store(emitted + sequence * (max_depth + 1) + depth, -1)
     tl.debug_barrier()
+    number = tl.arange(0, NODES)
+    parent = tl.load(parents + first_node + number, mask=number < count, other=-2)
     temperature = tl.load(temperatures + sequence)
     length = tl.load(positions + first_row)
     step = key(tl.load(seeds + sequence).to(tl.uint64), length, STEP)
     choice = chosen(best, best_at, first_row, parts, count >= 0, PARTS)
     top, total = law(peak, mass, first_row, parts, temperature, count >= 0, PARTS)
     left = 1.0 + tl.zeros((), tl.float64)
-    at, first, last, accepted, rank = -1, 0, -1, 0, 0
-    node = tl.minimum(count, 0)  # a while loop: triton 3.6 interprets no range of a loaded number
-    while node < count:
-        if (tl.load(parents + first_node + node) == at) & (accepted < max_depth):
-            token = tl.load(tokens + first_node + node)
-            takes = token == choice
+    at, last, accepted, rank = -1, -1, 0, 0
+    node = next_child(number, parent, at, -1, NODES)
+    first = node
+    while (node < NODES) & (accepted < max_depth):
+        token = tl.load(tokens + first_node + node)
+        takes = token == choice
+        if temperature > 0:
+            ours = rest_of(
+                logits + (first_row + 1 + at) * size, q + first_node * size, parents + first_node,
+                weights + first_node, token, at, first, node, size, temperature, top, total, NODES,
+            )  # fmt: skip
+            drafts = tl.load(q + (first_node + node) * size + token).to(tl.float64)
+            chance = tl.where(drafts > 0, ours / left / tl.where(drafts > 0, drafts, 1.0), 0.0)
+            takes = coin(step, length + accepted, tl.cast(rank, tl.int64)) < chance
+        if takes:
+            tl.store(paths + sequence * max_depth + accepted, node)
+            tl.store(emitted + sequence * (max_depth + 1) + accepted, token)
+            at, accepted, rank, last = node, accepted + 1, 0, -1
+            left = 1.0 + tl.zeros((), tl.float64)
+            choice = chosen(best, best_at, first_row + 1 + at, parts, True, PARTS)
+            top, total = law(peak, mass, first_row + 1 + at, parts, temperature, True, PARTS)
+            node = next_child(number, parent, at, node, NODES)
+            first = node
+        else:
+            sibling = next_child(number, parent, at, node, NODES)
             if temperature > 0:
-                if rank == 0:
-                    first = node
-                ours = rest_of(
-                    logits + (first_row + 1 + at) * size, q + first_node * size, parents + first_node,
-                    weights + first_node, token, at, first, node, size, temperature, top, total, NODES,
-                )  # fmt: skip
-                drafts = tl.load(q + (first_node + node) * size + token).to(tl.float64)
-                chance = tl.where(drafts > 0, ours / left / tl.where(drafts > 0, drafts, 1.0), 0.0)
-                takes = coin(step, length + accepted, tl.cast(rank, tl.int64)) < chance
-            if takes:
-                tl.store(paths + sequence * max_depth + accepted, node)
-                tl.store(emitted + sequence * (max_depth + 1) + accepted, token)
-                at, accepted, rank, last = node, accepted + 1, 0, -1
-                left = 1.0 + tl.zeros((), tl.float64)
-                choice = chosen(best, best_at, first_row + 1 + at, parts, True, PARTS)
-                top, total = law(peak, mass, first_row + 1 + at, parts, temperature, True, PARTS)
-            elif temperature > 0:
                 rank += 1
                 last = node
                 tl.store(weights + first_node + node, left)
                 tl.debug_barrier()
-                if has_later(parents + first_node, at, node, count, NODES):
+                if sibling < NODES:
                     rest = mass_left(
                         logits + (first_row + 1 + at) * size, q + first_node * size, parents + first_node,
                         weights + first_node, at, first, node, size, temperature, top, total, BLOCK,
@@ -76,7 +80,7 @@ def reject(
                     else:
                         tl.store(weights + first_node + node, 0.0)
                     tl.debug_barrier()
-        node += 1
+            node = sibling
     if (last < 0) & (count >= 0):
         tl.store(emitted + sequence * (max_depth + 1) + accepted, choice)
     tl.store(num_accepted + sequence, tl.where(count >= 0, accepted, -1))
@@ -138,22 +142,21 @@ def mass_left(
 ):  # fmt: skip
     """The sum of max(p - sum w q, 0) with the children up to `last`; float64."""
     found = tl.zeros((), tl.float64)
-    token = tl.arange(0, BLOCK)
-    while tl.min(token, 0) < size:
+    start = 0
+    while start < size:
+        token = start + tl.arange(0, BLOCK)
         rest = rest_of_tile(
             x, q, parents, weights, token, at, first, last + 1, size, temperature, top, total, BLOCK
         )  # fmt: skip
         found += tl.sum(tl.maximum(rest, 0.0), 0).to(tl.float64)
-        token += BLOCK
+        start += BLOCK
     return found
 
 
 @triton.jit
-def has_later(parents, at, node, count, NODES: tl.constexpr):
-    """Whether a child of `at` comes after this node."""
-    other = tl.arange(0, NODES)
-    mask = (other > node) & (other < count)
-    return tl.max((tl.load(parents + other, mask=mask, other=-2) == at).to(tl.int32), 0) > 0
+def next_child(number, parent, at, after, NODES: tl.constexpr):
+    """The first node behind `after` whose parent is `at`; NODES if there is none."""
+    return tl.min(tl.where((parent == at) & (number > after), number, NODES), 0)
 
 
 @triton.jit

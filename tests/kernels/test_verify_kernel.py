@@ -162,6 +162,39 @@ def test_scores_that_tie_in_float32_go_to_the_first_as_in_the_reference():
     )
 
 
+def test_where_nothing_is_left_of_p_it_stays():
+    """q = 2 p takes all of p off at every rejection; coins decide in the half of the cases."""
+    ends = set()
+    for seed in range(4):
+        given = step(20, with_q=True, seed=seed, trees=[[], [-1], [-1, -1, -1], [], [-1, 0, 0], [-1, -1, 0, 1]])
+        logits, parents, counts, temperatures, q = (given[i] for i in (0, 2, 3, 4, 8))
+        for b, count in enumerate(counts.tolist()):
+            laws = (logits[b].double() / temperatures[b].clamp_min(0.1)).softmax(-1)
+            q[b, :count] = 2 * laws[1 + parents[b, :count]].float()
+        found = unpadded(triton.verify(*given, block=16))
+        assert found == unpadded(reference.verify(*given)) == by_the_engine(*given)
+        ends |= {len(path) for path, _ in found}
+    assert ends == {0, 1, 2}
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_q_of_other_dtypes(dtype):
+    given = step(40, with_q=True, seed=5)
+    given[8] = given[8].to(dtype)
+    assert unpadded(triton.verify(*given, block=64)) == unpadded(reference.verify(*given))
+
+
+def test_a_walk_ends_at_the_depth_asked_for():
+    given = step(20, seed=1, with_q=False, likeness=9.0)
+    for q in (None, step(20, seed=1, with_q=True)[8]):
+        given[7:] = [2, q]
+        got, expected = triton.verify(*given, block=32), reference.verify(*given)
+        assert got.num_accepted.tolist() == expected.num_accepted.tolist()
+        assert torch.equal(got.emitted, expected.emitted)
+        assert torch.equal(got.paths, expected.paths)
+    assert max(reference.verify(*given[:7], 6, None).num_accepted.tolist()) > 2
+
+
 def test_a_real_vocabulary():
     given = step(151_936, trees=[[], [0][:0]], seed=3)
     given[4][:] = 1.0
@@ -179,10 +212,13 @@ def launches() -> None:
     def meta(*shape, dtype=torch.int64):
         return torch.empty(shape, dtype=dtype, device="meta")
 
-    q = meta(4, 7, 151936, dtype=torch.float32)
-    for dtype, laws in [(torch.bfloat16, None), *((dtype, q) for dtype in DTYPES)]:
-        request = meta(4, dtype=torch.float64), meta(4), meta(4, 8)
-        launch(meta(4, 8, 151936, dtype=dtype), meta(4, 7), meta(4, 7), meta(4), *request, 7, laws)
+    cases = [(dtype, 7, 151936, torch.float32) for dtype in DTYPES]
+    cases += [(torch.bfloat16, 7, 151936, None), (torch.float32, 64, 128257, torch.float64)]
+    for dtype, nodes, size, q_dtype in cases:
+        request = meta(4, dtype=torch.float64), meta(4), meta(4, 1 + nodes)
+        q = None if q_dtype is None else meta(4, nodes, size, dtype=q_dtype)
+        logits = meta(4, 1 + nodes, size, dtype=dtype)
+        launch(logits, meta(4, nodes), meta(4, nodes), meta(4), *request, 7, q)
 
 
 def test_compiles_for_every_chip():
