@@ -15,6 +15,8 @@ from autotune.diagnosis.rules import explained
 from autotune.load import described
 from autotune.measurement import SYNTHETIC, measurement_of
 from autotune.result import Result
+from autotune.robust.break_even import break_even
+from autotune.samples import CANDIDATE, UnitResult
 from autotune.search_space import described as described_space
 from autotune.stats import Interval
 from autotune.status import Cause, Status
@@ -46,6 +48,7 @@ class Setting:
 def from_confirmation(setting: Setting, confirmation: Confirmation, seconds: float) -> Result:
     """The chosen configuration, with its held-out numbers."""
     chosen = confirmation.chosen
+    enough = break_even(confirmation.results, chosen.arm, setting.context.settings, chosen.trial.output_law)
     details = {
         **_measured(setting, seconds),
         **_interval(chosen.interval),
@@ -59,11 +62,13 @@ def from_confirmation(setting: Setting, confirmation: Confirmation, seconds: flo
         "lossless": chosen.verdict.to_json(),
         "log_gains": means(chosen.gains),
         **_limits(setting, chosen.trial, chosen.limits),
+        **({"break_even": enough.to_json()} if enough else {}),
         "notes": [
             *notes.standing(setting.context.settings, chosen.trial.output_law),
             *setting.sentences,
             *notes.of_confirmation(setting.context.settings, confirmation),
             *limits.said(chosen.limits),
+            *([enough.sentence] if enough else []),
             *by_method.sentence(setting.context.settings, setting.trials),
             *notes.of_load(setting.context.settings, confirmation.baseline, chosen.metrics),
             *notes.of_workers(setting.trials),
@@ -87,13 +92,14 @@ def from_confirmation(setting: Setting, confirmation: Confirmation, seconds: flo
     )
 
 
-def from_trial(setting: Setting, trial: Trial, seconds: float) -> Result:
-    """One configuration that nobody chose by its numbers, so that any prompts confirm it."""
+def from_trial(setting: Setting, trial: Trial, seconds: float, results: Sequence[UnitResult] = ()) -> Result:
+    """One configuration that nobody chose by its numbers, so that any prompts confirm it. `results` are its own."""
     lossless = bool(trial.lossless.get("lossless", False))
     kept = found_in(setting.context.settings.constraints, trial.metrics, trial.speedup)
     over = trial.cause is Cause.LIMITS
     complete = trial.status is Status.COMPLETE or over  # what differs where it must not has failed
     above = complete and not over and trial.interval is not None and trial.interval[0] > 1
+    enough = break_even(results, CANDIDATE, setting.context.settings, trial.output_law) if complete else None
     details = {
         **_measured(setting, seconds),
         "interval_method": trial.interval_method,
@@ -103,10 +109,12 @@ def from_trial(setting: Setting, trial: Trial, seconds: float) -> Result:
         "lossless": dict(trial.lossless),
         "log_gains": means(trial.gains),
         **_limits(setting, trial, kept),
+        **({"break_even": enough.to_json()} if enough else {}),
         "notes": [
             *notes.standing(setting.context.settings, trial.output_law),
             *([] if complete else [f"The measurement {trial.status}: {trial.reason or trial.cause}."]),
             *(limits.said(kept) if complete else []),
+            *([enough.sentence] if enough else []),
             *notes.of_load(setting.context.settings, trial.baseline, trial.metrics),
             *notes.of_export(setting.context.settings, trial),
         ],

@@ -35,7 +35,7 @@ def bench(context: Context) -> Result:
                 context.folder.write_json("step_costs.json", costs)
             tracker.trial(trial, trial)
             setting = Setting(context, environment, [trial], None)
-            result = from_trial(setting, trial, time.perf_counter() - began)
+            result = from_trial(setting, trial, time.perf_counter() - began, outcome.results)
             leave(context, result, tracker)
     finally:
         worker.close()

@@ -1,0 +1,1 @@
+"""A choice that holds elsewhere: over several workloads, and where drafts are accepted less often than here."""
