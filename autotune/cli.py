@@ -17,6 +17,7 @@ from typing import Any
 from autotune.errors import RunError, UsageError
 from autotune.joint import plain, with_methods
 from autotune.overrides import CONF, options_first, with_models
+from autotune.robust.choice import with_workloads
 
 OK, FAILED, WRONG, INTERRUPTED = 0, 1, 2, 130
 
@@ -38,7 +39,7 @@ def main(command: str) -> int:
     jobs = Jobs()
     typed = shlex.join(["python", "-m", "autotune" if command == "tune" else f"autotune.{command}", *original])
     try:
-        sys.argv[1:] = with_methods(with_models(options_first(original)))
+        sys.argv[1:] = with_workloads(with_methods(with_models(options_first(original))))
         _hydra(lambda config: _job(config, command, typed, jobs))
         if jobs.error is not None:
             raise jobs.error

@@ -8,6 +8,7 @@ from typing import Any
 
 from autotune import constraints, joint
 from autotune.errors import UsageError, nearest
+from autotune.robust import choice as workloads_of
 from autotune.schema import build
 from autotune.settings import (
     EngineSettings,
@@ -42,7 +43,14 @@ def resolve(config: Mapping[str, Any]) -> Settings:
     choice = config.get("method")
     methods = tuple(method(entry) for entry in joint.entries(choice).values())
     config = {**config, "load": with_slo(config.get("load")), "study": with_trials(config.get("study"), len(methods))}
-    groups: dict[str, Any] = {name: build(cls, config.get(name), name) for name, cls in PLAIN_GROUPS.items()}
+    workloads = workloads_of.several(config.get("workload"))
+    groups: dict[str, Any] = {
+        name: build(cls, config.get(name), name)
+        for name, cls in PLAIN_GROUPS.items()
+        if not workloads or name != "workload"
+    }
+    if workloads:
+        groups["workload"] = workloads_of.together(config.get("workload"), workloads)
     groups["workload"] = with_recording(groups["workload"], groups["model"])
     outputs, search = config.get("outputs"), config.get("search") or {}
     if not isinstance(outputs, str) or not outputs:
@@ -58,6 +66,8 @@ def resolve(config: Mapping[str, Any]) -> Settings:
         methods=methods,
         left_out=joint.left_out(choice),
         constraints=constraints.parse(config.get("constraints") or {}),
+        workloads=workloads,
+        mix=workloads_of.mix_of(config.get("workload")),
     )
 
 

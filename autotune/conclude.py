@@ -15,7 +15,8 @@ from autotune.diagnosis.rules import explained
 from autotune.load import described
 from autotune.measurement import SYNTHETIC, measurement_of
 from autotune.result import Result
-from autotune.robust.break_even import break_even
+from autotune.robust import break_even
+from autotune.robust import record as robust
 from autotune.samples import CANDIDATE, UnitResult
 from autotune.search_space import described as described_space
 from autotune.stats import Interval
@@ -48,7 +49,8 @@ class Setting:
 def from_confirmation(setting: Setting, confirmation: Confirmation, seconds: float) -> Result:
     """The chosen configuration, with its held-out numbers."""
     chosen = confirmation.chosen
-    enough = break_even(confirmation.results, chosen.arm, setting.context.settings, chosen.trial.output_law)
+    several = (setting.context.settings, setting.trials, chosen.trial, chosen.gains)
+    enough = break_even.break_even(confirmation.results, chosen.arm, setting.context.settings, chosen.trial.output_law)
     details = {
         **_measured(setting, seconds),
         **_interval(chosen.interval),
@@ -62,11 +64,13 @@ def from_confirmation(setting: Setting, confirmation: Confirmation, seconds: flo
         "lossless": chosen.verdict.to_json(),
         "log_gains": means(chosen.gains),
         **_limits(setting, chosen.trial, chosen.limits),
-        **({"break_even": enough.to_json()} if enough else {}),
+        **break_even.record(enough, confirmation.results, chosen.arm, setting.context.settings),
+        **robust.details(*several),
         "notes": [
             *notes.standing(setting.context.settings, chosen.trial.output_law),
             *setting.sentences,
             *notes.of_confirmation(setting.context.settings, confirmation),
+            *robust.notes(*several),
             *limits.said(chosen.limits),
             *([enough.sentence] if enough else []),
             *by_method.sentence(setting.context.settings, setting.trials),
@@ -99,7 +103,8 @@ def from_trial(setting: Setting, trial: Trial, seconds: float, results: Sequence
     over = trial.cause is Cause.LIMITS
     complete = trial.status is Status.COMPLETE or over  # what differs where it must not has failed
     above = complete and not over and trial.interval is not None and trial.interval[0] > 1
-    enough = break_even(results, CANDIDATE, setting.context.settings, trial.output_law) if complete else None
+    several = (setting.context.settings, setting.trials, trial, trial.gains)
+    enough = break_even.break_even(results, CANDIDATE, setting.context.settings, trial.output_law) if complete else None
     details = {
         **_measured(setting, seconds),
         "interval_method": trial.interval_method,
@@ -109,11 +114,13 @@ def from_trial(setting: Setting, trial: Trial, seconds: float, results: Sequence
         "lossless": dict(trial.lossless),
         "log_gains": means(trial.gains),
         **_limits(setting, trial, kept),
-        **({"break_even": enough.to_json()} if enough else {}),
+        **break_even.record(enough, results, CANDIDATE, setting.context.settings),
+        **(robust.details(*several) if complete else {}),
         "notes": [
             *notes.standing(setting.context.settings, trial.output_law),
             *([] if complete else [f"The measurement {trial.status}: {trial.reason or trial.cause}."]),
             *(limits.said(kept) if complete else []),
+            *(robust.notes(*several) if complete else []),
             *([enough.sentence] if enough else []),
             *notes.of_load(setting.context.settings, trial.baseline, trial.metrics),
             *notes.of_export(setting.context.settings, trial),

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from autotune import arms
-from autotune.analysis import Gains, Verdict, gains, interval_of, verdict
+from autotune.analysis import Gains, Verdict, gains, verdict
 from autotune.constraints import Found, broken, found_in
 from autotune.enough import enough, most_passes
 from autotune.errors import RunError
 from autotune.inputs import Inputs
-from autotune.metrics import OBJECTIVES, summary
-from autotune.plan import steps
+from autotune.metrics import OBJECTIVES
+from autotune.robust import interval as value
+from autotune.robust.parts import Part, visits
+from autotune.robust.shares import summary_of
 from autotune.runner import Watcher
 from autotune.samples import BASELINE, UnitResult
 from autotune.settings import Settings
@@ -72,20 +74,24 @@ def confirm(
     contenders: Sequence[Trial],
     watch: Watcher,
     in_budget: Callable[[], bool] = lambda: True,
+    ahead: Mapping[str, float] | None = None,
 ) -> Confirmation:
-    """`contenders` are the winner of the search and, if there is one, the runner-up."""
+    """`contenders` are the winner of the search and, if there is one, the runner-up; `ahead` says by workload how far
+    the best that was found there lies above the winner.
+    """
     names = dict(zip((WINNER, RUNNER_UP), contenders, strict=False))
-    results, ended = _measured(worker, settings, inputs.counts["confirm"], names, watch, in_budget)
+    results, ended = _measured(worker, settings, inputs.parts["confirm"], names, watch, in_budget)
     metric = OBJECTIVES[settings.objective.metric]
     found = {name: _confirmed(name, trial, results, settings) for name, trial in names.items()}
     between = None
     if RUNNER_UP in found:
-        between = interval_of(gains(results, RUNNER_UP, metric, against=WINNER), settings.study)
+        apart = gains(results, RUNNER_UP, metric, against=WINNER)
+        between = value.between(gains(results, WINNER, metric), apart, settings, ahead)
     chosen, why, tie = choose(found, between, inputs.space, settings.study.tie_margin)
     name, why = by_limits(found, chosen, why)
     tie = tie if name == chosen else None
     other = next((entry for key, entry in found.items() if key != name), None)
-    baseline = summary([result.runs[BASELINE] for result in results])
+    baseline = summary_of(results, BASELINE)
     return Confirmation(found[name], other, between, why, baseline, results, tie, ended)
 
 
@@ -117,7 +123,7 @@ def by_limits(found: dict[str, Confirmed], name: str, why: str) -> tuple[str, st
 def _measured(
     worker: Worker,
     settings: Settings,
-    num_prompts: int,
+    parts: Sequence[Part],
     names: dict[str, Trial],
     watch: Watcher,
     in_budget: Callable[[], bool],
@@ -129,7 +135,7 @@ def _measured(
     for attempt in range(1, ATTEMPTS + 1):
         try:
             worker.prepare([arms.baseline(settings), *contenders], "confirm")
-            return _visited(worker, settings, num_prompts, tuple(names), watch, in_budget)
+            return _visited(worker, settings, parts, tuple(names), watch, in_budget)
         except WorkerProblem as problem:
             if attempt == ATTEMPTS:
                 raise RunError(f"the winner could not be confirmed: {problem}; the trials are kept") from problem
@@ -139,7 +145,7 @@ def _measured(
 def _visited(
     worker: Worker,
     settings: Settings,
-    num_prompts: int,
+    parts: Sequence[Part],
     names: Sequence[str],
     watch: Watcher,
     in_budget: Callable[[], bool],
@@ -147,7 +153,7 @@ def _visited(
     """The planned passes, and more while an interval is wide; with why it ended where that is not plain."""
     load, metric = settings.load, OBJECTIVES[settings.objective.metric]
     most = most_passes(load.confirm_passes, settings)
-    plan = steps(load, num_prompts, most, (BASELINE, *names), most_passes(load.passes, settings))
+    plan = visits(load, parts, most, (BASELINE, *names), most_passes(load.passes, settings))
     rule = enough(settings, len(plan) // most, load.confirm_passes, early=False)
     results: list[UnitResult] = []
     for done, step in enumerate(plan, start=1):
@@ -167,8 +173,8 @@ def _confirmed(name: str, trial: Trial, results: list[UnitResult], settings: Set
         raise RunError(
             "no held-out answer had two tokens or more; raise workload.max_tokens or choose another workload"
         )
-    found = interval_of(measured, settings.study)
-    metrics = summary([result.runs[name] for result in results])
+    found = value.value_of(measured, settings)
+    metrics = summary_of(results, name)
     return Confirmed(
         name,
         trial,

@@ -12,6 +12,8 @@ import numpy as np
 
 from autotune.analysis import Gains
 from autotune.load import load_of
+from autotune.robust.mix import Mix
+from autotune.robust.race import Width, combined
 from autotune.settings import LoadSettings, Settings
 from autotune.stats import FEW_UNITS, student_bounds
 
@@ -36,6 +38,7 @@ class Enough:
     most: int
     early: bool
     new_units: bool
+    mix: Mix | None = None
 
     @property
     def planned(self) -> int:
@@ -60,13 +63,19 @@ class Enough:
             return "" if done == self.planned else f"narrow enough after {done} visits, {self.planned} were planned"
         if done >= self.visits * self.most:
             return f"not narrow enough after {done} visits, the most that study.max_passes allows"
-        if not self.new_units and floor(measured, self.confidence) > self.precision:
+        if not self.new_units and (self._of(floor, measured) or 0.0) > self.precision:
             return "the prompts differ too much for study.precision; more prompts would help, more passes would not"
         return None
 
     def _narrow(self, measured: Gains) -> bool:
-        half = half_width(measured, self.confidence)
+        half = self._of(half_width, measured)
         return half is not None and self.precision is not None and half <= self.precision
+
+    def _of(self, width: Width, measured: Gains) -> float | None:
+        """Of the one number, of which several workloads may be parts."""
+        if self.mix is None:
+            return width(measured, self.confidence)
+        return combined(measured, self.confidence, self.mix, width)
 
 
 def enough(settings: Settings, visits: int, passes: int, *, early: bool) -> Enough:
@@ -74,7 +83,7 @@ def enough(settings: Settings, visits: int, passes: int, *, early: bool) -> Enou
     study = settings.study
     return Enough(
         study.precision, study.confidence, visits, passes, most_passes(passes, settings), early,
-        new_units=makes_new_units(settings.load),
+        new_units=makes_new_units(settings.load), mix=settings.mix,
     )  # fmt: skip
 
 

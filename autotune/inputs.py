@@ -18,8 +18,9 @@ from autotune.errors import RunError, UsageError, nearest
 from autotune.load import check_load, check_windows, most_at_once
 from autotune.metrics import OBJECTIVES
 from autotune.models import model_folder
-from autotune.prompts import requests_by_split
 from autotune.replay import check_replay, recording_of
+from autotune.robust import choice
+from autotune.robust.parts import Parts, gathered
 from autotune.search_space import space_of
 from autotune.settings import Settings
 from autotune.space import Space
@@ -30,12 +31,15 @@ from workloads import Request
 
 @dataclass(frozen=True)
 class Inputs:
-    """What a run works on: a model's folder or a file of responses, `requests` by split, folders of drafts by name."""
+    """What a run works on: a model's folder or a file of responses, `requests` by split, folders of drafts by name, and
+    in `parts` which of the requests belong to which workload.
+    """
 
     model: Path
     requests: Mapping[str, Sequence[Request]]
     space: Space
     drafts: Mapping[str, str]
+    parts: Parts
 
     @property
     def counts(self) -> dict[str, int]:
@@ -52,6 +56,7 @@ def check(settings: Settings, *, searching: bool) -> Inputs:
         raise UsageError(
             f"method {settings.method.name} is several, and one configuration is measured; choose one method"
         )
+    choice.check(settings)
     check_replay(settings)
     check_load(settings)
     constraints.check(settings.constraints, replays=settings.replays, has_slo=bool(settings.load.slo.given))
@@ -61,8 +66,9 @@ def check(settings: Settings, *, searching: bool) -> Inputs:
     splits = ("search", "confirm") if searching else ("confirm",)
     drafts = _drafts(settings, space)
     model = recording_of(settings.model) if settings.replays else model_folder(settings.model.path or "")
-    found = Inputs(model, requests_by_split(settings.workload, splits, settings.method.warm_requests), space, drafts)
-    check_windows(settings.load, {split: found.counts[split] for split in splits})
+    requests, parts = gathered(settings, splits)
+    found = Inputs(model, requests, space, drafts, parts)
+    check_windows(settings.load, {f"{split} {part.name}": part.count for split in splits for part in parts[split]})
     return found
 
 

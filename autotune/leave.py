@@ -81,4 +81,12 @@ def tracked(result: Result) -> dict[str, Any]:
     low, high = result.interval or (None, None)
     factors = {"speedup": result.speedup, "speedup_low": low, "speedup_high": high}
     confirmed = {named(name, result.output_law): value for name, value in factors.items()}
-    return {**confirmed, **result.metrics, "baseline": dict(result.baseline), "trials": dict(result.trials)}
+    each = result.details.get("robust", {}).get("confirmed", {})
+    by_workload = {named("speedup_by_workload", result.output_law): {w: one["speedup"] for w, one in each.items()}}
+    return {
+        **confirmed,
+        **by_workload,
+        **result.metrics,
+        "baseline": dict(result.baseline),
+        "trials": dict(result.trials),
+    }

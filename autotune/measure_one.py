@@ -27,8 +27,8 @@ def bench(context: Context) -> Result:
         with running(tracker, name, context):
             environment = open_worker(worker, context.settings, inputs, context.display)
             context.display.stretch("measuring", 1.0)
-            counts, watch = inputs.counts, context.display.step
-            outcome = TrialRunner(worker, context.settings, counts, watch, split="confirm").run(0, {})
+            given = (worker, context.settings, inputs.counts, context.display.step)
+            outcome = TrialRunner(*given, split="confirm", parts=inputs.parts).run(0, {})
             trial = replace(outcome.trial, samples=context.folder.write_samples("trial-000", outcome.results))
             context.folder.append_trial(trial)
             if (costs := table(outcome.results, context.settings, environment)) is not None:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from autotune.analysis import Gains, means
+from autotune.robust.mix import Mix
+from autotune.robust.race import loses
 from autotune.stats import looks, worse
 from autotune.trial import Trial, ranking
 
@@ -28,8 +30,10 @@ def incumbent_of(trials: list[Trial]) -> Incumbent | None:
 class Pruner:
     """Asked after every unit of the first pass; answers at its looks only. `alpha` 0 never prunes."""
 
-    def __init__(self, incumbent: Incumbent | None, planned: int, *, alpha: float, first: int) -> None:
-        self._incumbent = incumbent
+    def __init__(
+        self, incumbent: Incumbent | None, planned: int, *, alpha: float, first: int, mix: Mix | None = None
+    ) -> None:
+        self._incumbent, self._mix = incumbent, mix
         self._planned = planned
         self._looks = looks(planned, first) if incumbent is not None and alpha > 0 else ()
         self._alpha = alpha / max(1, len(self._looks))
@@ -38,7 +42,10 @@ class Pruner:
         """Compare on the units that both have; each look spends an equal share of `alpha`."""
         if len(measured) not in self._looks or self._incumbent is None:
             return False
-        ours = means(measured)
+        ours, best = means(measured), self._incumbent
+        if self._mix is not None:
+            alpha, rivals, planned = self._alpha, best.rivals, self._planned
+            return loses(ours, best.gains, self._mix, alpha=alpha, rivals=rivals, planned=planned)
         shared = [unit for unit in ours if unit in self._incumbent.gains]
         if len(shared) < 2:
             return False

@@ -10,12 +10,15 @@ from datetime import UTC, datetime
 from typing import Any
 
 from autotune import arms
-from autotune.analysis import Gains, gains, interruptions, interval_of, pooled, verdict
+from autotune.analysis import Gains, gains, interruptions, pooled, verdict
 from autotune.enough import enough, most_passes
 from autotune.limits import judged
-from autotune.metrics import OBJECTIVES, summary
-from autotune.plan import Step, steps
+from autotune.metrics import OBJECTIVES
+from autotune.plan import Step
 from autotune.pruning import Pruner, incumbent_of
+from autotune.robust.interval import value_of
+from autotune.robust.parts import Parts, visits, whole
+from autotune.robust.shares import summary_of
 from autotune.samples import BASELINE, CANDIDATE, UnitResult
 from autotune.settings import Settings
 from autotune.status import Cause, Status
@@ -43,10 +46,16 @@ class Outcome:
 
 
 class TrialRunner:
-    """Measures on the prompts of one split; `counts` says how many each split has."""
+    """Measures on the prompts of one split; `counts` says how many each split has, `parts` of which workload."""
 
     def __init__(
-        self, worker: Worker, settings: Settings, counts: Mapping[str, int], watch: Watcher, split: str = "search"
+        self,
+        worker: Worker,
+        settings: Settings,
+        counts: Mapping[str, int],
+        watch: Watcher,
+        split: str = "search",
+        parts: Parts | None = None,
     ) -> None:
         load, confirming = settings.load, split == "confirm"
         self._worker, self._settings, self._watch, self._split = worker, settings, watch, split
@@ -54,7 +63,7 @@ class TrialRunner:
         passes = load.confirm_passes if confirming else load.passes
         first = most_passes(load.passes, settings) if confirming else 0
         most = most_passes(passes, settings)
-        self._plan = steps(load, counts[split], most, (BASELINE, CANDIDATE), first)
+        self._plan = visits(load, (parts or whole(counts))[split], most, (BASELINE, CANDIDATE), first)
         self._enough = enough(settings, len(self._plan) // most, passes, early=not confirming)
 
     @property
@@ -98,7 +107,9 @@ class TrialRunner:
     def _pruner(self, finished: list[Trial], again: bool) -> Pruner:
         study = self._settings.study
         incumbent = None if again else incumbent_of(finished)
-        return Pruner(incumbent, self.units, alpha=study.prune_alpha, first=study.prune_min_units)
+        return Pruner(
+            incumbent, self.units, alpha=study.prune_alpha, first=study.prune_min_units, mix=self._settings.mix
+        )
 
     def _measure(self, trial: Trial, results: list[UnitResult], pruner: Pruner) -> Trial:
         measured: Gains = {}
@@ -131,7 +142,7 @@ class TrialRunner:
             return trial
         own = gains(results, CANDIDATE, self._metric)
         together = pooled([*(other.own_gains for other in earlier), own])
-        found = interval_of(together, self._settings.study) if together else None
+        found = value_of(together, self._settings) if together else None
         return replace(
             trial,
             speedup=found.factor if found else None,
@@ -139,8 +150,8 @@ class TrialRunner:
             interval_method=found.method if found else "",
             units=len(together),
             lossless=verdict(results, CANDIDATE, trial.output_law).to_json(),
-            metrics=summary([result.runs[CANDIDATE] for result in results]),
-            baseline=summary([result.runs[BASELINE] for result in results]),
+            metrics=summary_of(results, CANDIDATE),
+            baseline=summary_of(results, BASELINE),
             gains=together,
             own_gains=own,
             repeats=tuple(other.number for other in earlier),

@@ -23,7 +23,8 @@ SCHEDULE = "method.num_speculative_tokens_per_batch_size"
 UNDER_LOAD = ("method.disable_by_batch_size", SCHEDULE)
 WAYS = {
     "model": "drafts are searched with search.method.model={categorical: [FOLDER, org/name]}",
-    "workload": "every workload has a best configuration of its own, so compare them with -m workload=a,b",
+    "workload": "every workload has a best configuration of its own, so compare them with -m workload=a,b, "
+    "or search for one that suits all with workload=[a,b]",
     "load": "every load has a best configuration of its own, so compare them with -m load.KEY=a,b",
 }
 

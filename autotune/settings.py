@@ -7,6 +7,7 @@ from dataclasses import MISSING, dataclass, field
 from typing import Any
 
 from autotune.constraints import Constraint
+from autotune.robust.mix import Mix
 from autotune.slo import Slo
 from workloads.load import KINDS
 
@@ -147,6 +148,7 @@ class Settings:
 
     Where several methods are searched they stand in `methods`, and `method` has their common name and no drafts.
     `left_out` are the methods of conf/method/auto.yaml for which the model has no draft.
+    Where several workloads are measured they stand in `workloads`, weighed by `mix`; `workload` has their common name.
     """
 
     model: ModelSettings
@@ -162,6 +164,8 @@ class Settings:
     methods: tuple[MethodSettings, ...] = ()
     left_out: tuple[str, ...] = ()
     constraints: tuple[Constraint, ...] = ()
+    workloads: tuple[WorkloadSettings, ...] = ()
+    mix: Mix | None = None
 
     @property
     def all_methods(self) -> tuple[MethodSettings, ...]:

@@ -70,16 +70,20 @@ def bootstrap_bounds(groups: list[list[float]], confidence: float, resamples: in
     """
     from scipy.stats import norm, t
 
-    rng = np.random.default_rng(seed)
+    means = resampled_means(groups, resamples, np.random.default_rng(seed))
+    wide = float(t.ppf((1 + confidence) / 2, len(groups) - 1)) * math.sqrt(len(groups) / (len(groups) - 1))
+    tail = float(norm.cdf(-wide))
+    return float(np.quantile(means, tail)), float(np.quantile(means, 1 - tail))
+
+
+def resampled_means(groups: list[list[float]], resamples: int, rng: np.random.Generator) -> Values:
+    """Means [resamples] over units drawn with replacement, and repeats inside each."""
     sizes = np.array([len(group) for group in groups])
     table = np.zeros((len(groups), int(sizes.max())))
     for row, group in zip(table, groups, strict=True):
         row[: len(group)] = group
     chunks = np.array_split(np.arange(resamples), max(1, resamples * table.size // CHUNK))
-    means = np.concatenate([_resampled_means(table, sizes, len(chunk), rng) for chunk in chunks])
-    wide = float(t.ppf((1 + confidence) / 2, len(groups) - 1)) * math.sqrt(len(groups) / (len(groups) - 1))
-    tail = float(norm.cdf(-wide))
-    return float(np.quantile(means, tail)), float(np.quantile(means, 1 - tail))
+    return np.concatenate([_resampled_means(table, sizes, len(chunk), rng) for chunk in chunks])
 
 
 def _resampled_means(table: Values, sizes: NDArray[np.int64], resamples: int, rng: np.random.Generator) -> Values:

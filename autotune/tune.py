@@ -18,6 +18,7 @@ from autotune.model.account import account
 from autotune.model.advisor import Advisor
 from autotune.model.evidence import evidence_of
 from autotune.result import Result
+from autotune.robust.choose import ahead, ordered
 from autotune.runner import TrialRunner
 from autotune.search_space import words
 from autotune.status import Cause, Status
@@ -57,7 +58,8 @@ class Tuning:
         self._advisor = Advisor(self._settings, inputs.space)
         self._budget = Budget(self._settings.study.budget_minutes)
         self._guard = Guard(self._settings.study)
-        self._runner = TrialRunner(worker, self._settings, inputs.counts, self._guard.looking(self._display.step))
+        watch = self._guard.looking(self._display.step)
+        self._runner = TrialRunner(worker, self._settings, inputs.counts, watch, parts=inputs.parts)
         self._tracker = tracker_for(context, study.ledger.key)
         size, wanted = inputs.space.size, self._settings.study.n_trials
         self._total = wanted if size is None else min(wanted, size)
@@ -188,13 +190,13 @@ class Tuning:
     def _conclude(self, environment: dict, began: float, stopped: str, watched: str) -> Result:
         trials = self._ledger.finished()
         knobs = self._knobs(trials)
-        found = contenders(trials, knobs.dead, self._inputs.space, self._settings.study)[:2]
+        found = ordered(contenders(trials, knobs.dead, self._inputs.space, self._settings), self._settings.mix)
         told = account(trials, self._advisor.model, self._settings.study.model)
         trust, notes = trusted(trials, knobs, watched), doubts(trials, knobs)
         setting = Setting(self._context, environment, trials, self._ledger.name, told, trust, notes, stopped)
         if not found:
             return without_winner(setting, time.perf_counter() - began)
-        confirmation = self._confirm(found)
+        confirmation = self._confirm(found[:2], ahead(found[0], found, self._settings.mix))
         return from_confirmation(setting, confirmation, time.perf_counter() - began)
 
     def _knobs(self, trials: list[Trial]) -> Knobs:
@@ -204,10 +206,10 @@ class Tuning:
         self._display.phase("which knobs did anything")
         return checked(trials, self._settings, (lambda p: self._runner.probe(p, visits)) if may_probe else None)
 
-    def _confirm(self, contenders: list[Trial]) -> Confirmation:
+    def _confirm(self, contenders: list[Trial], ahead: dict[str, float]) -> Confirmation:
         weight = self._runner.confirm_weight
         self._display.stretch("confirming", weight, weight)
         arguments = (self._worker, self._settings, self._inputs, contenders, self._display.step)
-        confirmation = confirm(*arguments, lambda: self._budget.left > 0)
+        confirmation = confirm(*arguments, lambda: self._budget.left > 0, ahead)
         self._folder.write_samples("confirm", confirmation.results)
         return confirmation

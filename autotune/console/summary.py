@@ -33,6 +33,8 @@ def print_summary(console: Console, result: Result, steps: list[str]) -> None:
         Panel(_headline(result), title=_title(result), title_align="left", border_style=_colour(result), expand=False)
     )
     console.print(_numbers(result))
+    if (several := _workloads(result)) is not None:
+        console.print(several)
     tree = tree_of(result.speculative_config, result.metrics)
     if tree is not None:
         console.print(Text(f"\n{tree.words}, with ranks and the share accepted of the drafts that came so far"))
@@ -93,6 +95,22 @@ def _numbers(result: Result) -> Table:
         values = [pick(metrics, name, quantile) for metrics in (result.baseline, result.metrics)]
         if values != [None, None]:
             table.add_row(label, *(words.number(value, digits) for value in values))
+    return table
+
+
+def _workloads(result: Result) -> Table | None:
+    """The held-out speed-up on each of several workloads, and how far acceptance may fall there."""
+    found = result.details.get("robust", {}).get("confirmed")
+    if not found:
+        return None
+    falls = result.details.get("break_even", {}).get("by_workload", {})
+    table = Table(box=None, pad_edge=False, padding=(1, 3, 0, 0), collapse_padding=True)
+    for title in ("workload", result.said.quantity, "interval", "acceptance", "no gain below"):
+        table.add_column(title, justify="left" if title == "workload" else "right")
+    for name, one in found.items():
+        fall = falls.get(name, {})
+        acceptance = (words.number(fall.get(key)) for key in ("acceptance_now", "acceptance_needed"))
+        table.add_row(name, words.factor(one["speedup"]), words.bounds(one["interval"]), *acceptance)
     return table
 
 

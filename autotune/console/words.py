@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
 from autotune.arms import shown
 from autotune.measurement import MEASURED, TARGET, Measurement
+from autotune.robust.mix import levels
 from autotune.status import Status
 from autotune.trees import shortened
 from autotune.trial import Trial
@@ -55,7 +57,8 @@ def trial_line(trial: Trial, total: int) -> str:
     place = f"{number}/{max(number, total)}"
     measured = f"{factor(trial.speedup):>6}  {bounds(trial.interval):<14}"
     law = "" if trial.output_law == TARGET else f"  {trial.output_law}"
-    return f"{place:>7}  {measured}  {parameters(trial.parameters)}{law}{ending(trial)}"
+    each = "".join(f"  {workload} {factor(math.exp(level))}" for workload, level in levels(trial.gains).items())
+    return f"{place:>7}  {measured}  {parameters(trial.parameters)}{each}{law}{ending(trial)}"
 
 
 def ending(trial: Trial) -> str:

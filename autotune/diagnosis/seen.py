@@ -141,7 +141,7 @@ def seen_in(result: Result, settings: Settings, trials: Sequence[Trial]) -> Seen
     return Seen(
         method=result.method,
         model=settings.model.name,
-        workload=result.workload,
+        workload=settings.workloads[0].name if settings.workloads else result.workload,
         command_line=result.details["command_line"],
         config=dict(method.speculative_config or {}) | dict(result.speculative_config or {}),
         metrics=result.metrics,

@@ -17,6 +17,7 @@ from autotune.model.candidates import Candidate, around, candidates
 from autotune.model.learn import adjusted, learn, unit_offsets
 from autotune.model.point import Point, Scales, point
 from autotune.model.predict import NORMAL_90, Model, Prediction
+from autotune.robust.parts import weighs_alike
 from autotune.settings import Settings
 from autotune.space import Space
 from autotune.status import Cause, Status
@@ -46,7 +47,7 @@ class Advisor:
     def __init__(self, settings: Settings, space: Space) -> None:
         self._settings = settings
         self._space, self._near = space, list[Candidate]()
-        self._on = settings.study.model and bool(space.dimensions)
+        self._on = settings.study.model and bool(space.dimensions) and weighs_alike(settings)
         self._candidates, self._are_all = candidates(space, settings.study.seed) if self._on else ([], False)
         logs = frozenset(part.path for part in space.parts if part.log)
         self._points = {each.key: self.describe(each.parameters) for each in self._candidates}

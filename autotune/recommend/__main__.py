@@ -22,6 +22,7 @@ from autotune.overrides import CONF, with_models
 from autotune.recommend.choose import answer, question
 from autotune.recommend.rules import Guide, guide
 from autotune.recommend.show import line, show
+from autotune.robust.choice import with_workloads
 from autotune.schema import names
 from autotune.settings import Settings
 
@@ -53,7 +54,7 @@ def composed(words: list[str]) -> tuple[Settings, Guide]:
     if flags := [word for word in words if word.startswith("-")]:
         raise UsageError(f"unknown option {flags[0]!r}; allowed: --help, group=choice, key=value")
     check_keys(words)
-    asked = sys.argv[1:] = with_methods(with_models(with_group(words)))
+    asked = sys.argv[1:] = with_workloads(with_methods(with_models(with_group(words))))
     config: Any = None
     try:
         with initialize_config_dir(str(CONF), version_base="1.3"):
@@ -63,7 +64,12 @@ def composed(words: list[str]) -> tuple[Settings, Guide]:
         raise UsageError(explain(error, config.model.name if config is not None else "")) from error
     tables = guide(found.pop(GROUP))
     found.pop("experiment", None)
-    return resolve(found), tables
+    settings = resolve(found)
+    if settings.mix is not None:
+        raise UsageError(
+            f"the guide knows of one workload at a time, not of {settings.workload.name}; choose one of them"
+        )
+    return settings, tables
 
 
 def check_keys(words: list[str]) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from autotune.measurement import TARGET
+from autotune.robust.mix import MARK, unit_weights
 from autotune.robust.profile import Profile, profiles
 from autotune.samples import UnitResult
 from autotune.settings import Settings
@@ -18,8 +19,6 @@ from autotune.stats import FEW_UNITS, Values
 STEPS = 200
 MOST = 20.0
 """Times the acceptance that was measured; every position is certain long before."""
-Weigh = Callable[[Sequence[str]], Mapping[str, float]]
-"""How much every unit counts; the weights sum to 1."""
 
 
 @dataclass(frozen=True)
@@ -76,19 +75,27 @@ class BreakEven:
         }  # fmt: skip
 
 
-def break_even(
-    results: Sequence[UnitResult], arm: str, settings: Settings, law: str, weigh: Weigh | None = None
-) -> BreakEven | None:
+def break_even(results: Sequence[UnitResult], arm: str, settings: Settings, law: str) -> BreakEven | None:
     """None where nothing was drafted or accepted, or nothing has a cost: a replay without step costs."""
     found = profiles(results, arm)
     if settings.replays and settings.model.step_costs is None:
         return None
-    drafted = sum(each.tokens for each in found.values())
-    if not drafted or not any(sum(each.accepted) for each in found.values()):
+    if not any(each.tokens for each in found.values()) or not any(sum(each.accepted) for each in found.values()):
         return None
-    names = list(found)
-    weights = np.array([weigh(names)[name] for name in names]) if weigh else np.full(len(names), 1 / len(names))
-    return _solved(list(found.values()), weights, settings, law)
+    weights = dict.fromkeys(found, 1 / len(found)) if settings.mix is None else unit_weights(found, settings.mix)
+    return _solved(list(found.values()), np.array(list(weights.values())), settings, law)
+
+
+def record(found: BreakEven | None, results: Sequence[UnitResult], arm: str, settings: Settings) -> dict[str, Any]:
+    """For the details of a result, with that of every workload where there are several; nothing without drafts."""
+    if found is None:
+        return {}
+    each = {}
+    for workload in settings.mix.names if settings.mix else ():
+        own = [result for result in results if result.unit.startswith(workload + MARK)]
+        if (alone := break_even(own, arm, settings, found.law)) is not None:
+            each[workload] = alone.to_json()
+    return {"break_even": {**found.to_json(), **({"by_workload": each} if each else {})}}
 
 
 def _solved(found: Sequence[Profile], weights: Values, settings: Settings, law: str) -> BreakEven:

@@ -87,10 +87,10 @@ def _depths(counts: Counters) -> tuple[tuple[int, ...], tuple[int, ...]]:
 
 
 def decoding(runs: Sequence[ArmRun]) -> float:
-    """Time in which tokens after the first were made, in seconds; of a replay the cost of its passes.
+    """Time in which requests made their tokens after the first, in seconds; of a replay the cost of its passes.
 
-    Where many requests decode together it is that of the steps; one with a chunk of a prompt in it counts as one of its
-    batch size without.
+    Where many requests decode together it is the time of their steps, which all of them spend; a step with a chunk of a
+    prompt in it counts as one of its batch size without.
     """
     if any(run.cost is not None for run in runs):
         return sum(run.cost or 0.0 for run in runs)
@@ -100,7 +100,6 @@ def decoding(runs: Sequence[ArmRun]) -> float:
 
 
 def _of_steps(by_batch: Mapping[int, BatchSteps]) -> float:
-    some = [steps for batch, steps in by_batch.items() if batch]
-    timed = sum(steps.steps - steps.prompt_steps for steps in some)
-    usual = sum(steps.seconds for steps in some) / timed if timed else 0.0
-    return sum(steps.steps * (steps.mean or usual) for steps in some)
+    timed = sum(steps.steps - steps.prompt_steps for batch, steps in by_batch.items() if batch)
+    usual = sum(steps.seconds for batch, steps in by_batch.items() if batch) / timed if timed else 0.0
+    return sum(batch * steps.steps * (steps.mean or usual) for batch, steps in by_batch.items())

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from autotune.measurement import named
+from autotune.robust.mix import levels
 from autotune.settings import TrackingSettings
 from autotune.status import Status
 from autotune.tracking.curves import curves
@@ -106,7 +108,14 @@ class Tracker:
     def _trial_numbers(self, trial: Trial) -> list[list[Any]]:
         """The trial's metrics, and the gain after every unit as a curve."""
         law = trial.output_law
-        found = {named("speedup", law): trial.speedup, "seconds": trial.seconds, named("interval", law): trial.interval}
+        found: dict[str, Any] = {
+            named("speedup", law): trial.speedup,
+            "seconds": trial.seconds,
+            named("interval", law): trial.interval,
+        }
+        found[named("speedup_by_workload", law)] = {
+            name: math.exp(level) for name, level in levels(trial.gains).items()
+        }
         total, curve = 0.0, []
         for step, values in enumerate(trial.own_gains.values(), start=1):
             total += sum(values) / len(values)

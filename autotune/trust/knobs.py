@@ -10,6 +10,7 @@ from typing import Any
 from autotune import arms
 from autotune.analysis import interval_of, means, pooled
 from autotune.dimension import METHOD
+from autotune.robust.interval import value_of
 from autotune.settings import Settings, StudySettings
 from autotune.space import Space
 from autotune.status import Status
@@ -89,19 +90,19 @@ def alike(left: Trial, right: Trial, study: StudySettings) -> bool:
     return found.contains_zero or abs(found.mean) < math.log1p(study.tie_margin)
 
 
-def contenders(trials: Sequence[Trial], dead: Sequence[DeadKnob], space: Space, study: StudySettings) -> list[Trial]:
+def contenders(trials: Sequence[Trial], dead: Sequence[DeadKnob], space: Space, settings: Settings) -> list[Trial]:
     """The configurations that were measured to the end, dead knobs left out, best first."""
-    found = [_together(group, space, study) for group in merged(trials, dead)]
+    found = [_together(group, space, settings) for group in merged(trials, dead)]
     return sorted(found, key=lambda trial: -(trial.speedup or 0.0))
 
 
-def _together(group: Sequence[Trial], space: Space, study: StudySettings) -> Trial:
+def _together(group: Sequence[Trial], space: Space, settings: Settings) -> Trial:
     """The measurements of a group as one trial: that of its simplest parameters, the last of those."""
     if len({trial.key for trial in group}) == 1:
         return group[-1]
     simplest = min(reversed(group), key=lambda trial: space.simplicity(trial.parameters))
     gains = pooled([trial.own_gains for trial in group])
-    found = interval_of(gains, study)
+    found = value_of(gains, settings)
     return replace(
         simplest,
         gains=gains,

@@ -6,6 +6,7 @@ A step costs 1 ms plus 5 % for every drafted token; at most `good` tokens of a d
 chance that the model's token is the draft's first, second, ... choice, whatever the depth. In `chain` a chance below 1
 makes each of the `good` tokens accepted with that chance only, 8 % less for every step between prompt_lookup_max and
 `window` (0: any window is as good); `row` and `level` are what a drafted token costs the target and drafting, in steps.
+A workload named in `workloads` has a truth of its own on top, whatever the method.
 """
 
 from __future__ import annotations
@@ -47,8 +48,10 @@ class FakeEngine:
     def __init__(
         self, fault: str, fault_at: int, good: int, noise: float, max_model_len: int, slow: float, max_num_seqs: int,
         methods: dict[str, Any], chain: dict[str, float], slow_requests: Sequence[int] = (0, 0),
+        workloads: dict[str, Any] | None = None,
     ) -> None:  # fmt: skip
-        self.chain = {"chance": 1.0, "window": 0, "row": 0.05, "level": 0.0, "crowd": 0.0, **chain}
+        self.workloads = workloads or {}
+        self.chain = {"chance": 1.0, "odd": 1, "window": 0, "row": 0.05, "level": 0.0, "crowd": 0.0, **chain}
         self.max_num_seqs, self.methods = max_num_seqs, methods
         self.slow_requests, self.requests = slow_requests, 0
         self.fault, self.fault_at, self.good, self.noise, self.slow = fault, fault_at, good, noise, slow
@@ -77,12 +80,13 @@ class FakeEngine:
         methods: dict[str, Any] | None = None,
         chain: dict[str, float] | None = None,
         slow_requests: Sequence[int] = (0, 0),
+        workloads: dict[str, Any] | None = None,
     ) -> FakeEngine:
         if fault == "load_memory":
             raise OutOfMemoryError("the weights need 12 GB, the device has 8")
         if fault == "load_crash":
             raise RuntimeError("a bug while loading")
-        own = (methods or {}, chain or {}, slow_requests)
+        own = (methods or {}, chain or {}, slow_requests, workloads)
         return cls(fault, fault_at, good, noise, max_model_len, slow, max_num_seqs, *own)
 
     def environment(self) -> dict[str, Any]:
@@ -92,7 +96,7 @@ class FakeEngine:
         config = config or {}
         self.k = config.get("num_speculative_tokens", 0)
         self.lookup = config.get("prompt_lookup_max", 0)
-        self.truth = {"good": self.good, **self.chain, **self.methods.get(config.get("method"), {})}
+        self.truth = self.usual = {"good": self.good, **self.chain, **self.methods.get(config.get("method"), {})}
         if config and not 1 <= self.k <= 128:
             raise ConfigError(f"num_speculative_tokens={self.k} is not allowed: a whole number from 1 to 128")
         if config.get("prompt_lookup_min", 1) > config.get("prompt_lookup_max", 99):
@@ -102,6 +106,10 @@ class FakeEngine:
             self.tree = TokenTree.parse(literal, self.k)
         self.buckets = config.get("num_speculative_tokens_per_batch_size") or ()
         self.reset()
+
+    def _turn_to(self, request_id: str) -> None:
+        """Requests are named after their workload."""
+        self.truth = {**self.usual, **self.workloads.get(request_id.partition("-")[0], {})}
 
     def _obey_schedule(self) -> None:
         for first, last, count in self.buckets:
@@ -144,6 +152,8 @@ class FakeEngine:
             self.running.append(self.waiting.pop(0))
             self.running[-1][4].first_scheduled_time = self.now
         self._obey_schedule()
+        if self.running:
+            self._turn_to(self.running[0][0])
         crowd = 1 + self.truth["crowd"] * (len(self.running) - 1)
         cost = STEP * (1 + self.truth["row"] * len(self.tree) * crowd)
         cost *= 1.8 if self.slow_requests[0] <= self.requests < self.slow_requests[1] else 1.0
@@ -182,7 +192,7 @@ class FakeEngine:
     def _accepted(self, prompt: list[int], position: int = 0) -> int:
         if "ranks" in self.truth:
             return len(self._path(prompt, position))
-        most = min(self.k, max(0, self.truth["good"] - len(prompt) % 2))
+        most = min(self.k, max(0, self.truth["good"] - self.truth["odd"] * (len(prompt) % 2)))
         off = abs(self.lookup - self.truth["window"]) if self.truth["window"] else 0
         chance = self.truth["chance"] * 0.92**off
         return most if chance >= 1 else next((i for i in range(most) if coin(prompt, position + i) >= chance), most)
@@ -201,6 +211,7 @@ class FakeEngine:
     def _advance(
         self, request_id: str, prompt: list[int], params: Any, tokens: list[int], metrics: RequestMetrics
     ) -> bool:
+        self._turn_to(request_id)
         accepted = self._accepted(prompt, len(tokens)) if tokens else 0
         new = [answer_token(prompt, len(tokens) + i) for i in range(min(accepted + 1, params.max_tokens - len(tokens)))]
         if self.k == self.fault_at and self.fault in ("lossy", "near_tie") and len(tokens) == 1 and "0" in request_id:
