@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -84,7 +86,8 @@ def test_trials_of_one_configuration_are_pooled_under_the_simplest() -> None:
     trials = [trial(0, 4, 5, "a"), trial(1, 6, 2, "b", 0.2), trial(2, 4, 3, "a"), trial(3, 4, 9, "c")]
     knobs = judge(trials[:3], lambda left, right: alike(left, right, STUDY))
     assert [[t.number for t in group] for group in merged(trials, knobs.dead)] == [[0, 2], [1], [3]]
-    first = next(t for t in contenders(trials, knobs.dead, KN, STUDY) if t.parameters["method.k"] == 4 and t.repeats)
+    settings: Any = SimpleNamespace(study=STUDY, mix=None)
+    first = next(t for t in contenders(trials, knobs.dead, KN, settings) if t.parameters["method.k"] == 4 and t.repeats)
     assert first.parameters == {"method.k": 4, "method.n": 3}
     assert first.repeats == (0,)
     assert [len(values) for values in first.gains.values()] == [2] * 10

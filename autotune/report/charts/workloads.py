@@ -9,7 +9,11 @@ from autotune.console import words
 from autotune.report.charts.chart import GREEN, GREY, Chart, axis, bars, factors, figure, line_at_one, parameters
 from autotune.report.data import Run
 
-RULES = {"mean": "the best weighted mean", "regret": "the least regret"}
+RULES = {
+    "mean": "the best weighted mean",
+    "worst": "the largest factor on the workload that gains least",
+    "regret": "the least regret",
+}
 Row = Mapping[str, Any]
 
 
