@@ -52,7 +52,7 @@ def refuse_misfits(query: Tensor, cache: Tensor, table: Tensor, masks: Tensor | 
         raise ValueError(f"{heads} heads of {dim} do not fit cache rows of {cache.shape[1]}")
     if table.dim() != 2 or (table.shape[1] > 1 and block_len & (block_len - 1)):
         raise ValueError(f"a table is [batch, blocks], of blocks of a power of two: not {table.dim()}-d of {block_len}")
-    if masks is not None and (masks.dtype != torch.int64 or masks.shape != query.shape[:2]):
-        raise ValueError(f"masks are int64 [batch, q_len], not {masks.dtype} {tuple(masks.shape)}")
-    if masks is not None and query.shape[1] > reference.NUM_BITS + 1:
-        raise ValueError(f"a tree has at most {reference.NUM_BITS} nodes and a root, not {query.shape[1]} rows")
+    if masks is not None and (masks.dtype != torch.int64 or masks.shape[:2] != query.shape[:2] or masks.dim() > 3):
+        raise ValueError(f"masks are int64 [batch, q_len] or [batch, q_len, 2]: not {masks.dtype} {list(masks.shape)}")
+    if masks is not None and masks.dim() == 3 and masks.shape[2] not in (1, 2):
+        raise ValueError(f"a mask has one or two words of {reference.NUM_BITS} nodes, not {masks.shape[2]}")

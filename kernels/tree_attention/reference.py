@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-NUM_BITS = 64  # nodes that a mask can speak of
+NUM_BITS = 64  # nodes that a word of a mask can speak of
 
 
 def attend(
@@ -24,8 +24,8 @@ def attend(
     prefix   [batch] the rows that every query row sees: those up to the root of the tree, which is the last of them.
              Node i is row prefix + i.
     lengths  [batch] the valid query rows; the output of others is 0. A sequence with none may hold anything.
-    masks    [batch, q_len] int64, bit i set where a query row sees node i; 0 for the root. None: a chain, whose row j
-             is node j - 1 and sees all before it.
+    masks    [batch, q_len] int64, bit i set where a query row sees node i; 0 for the root. [batch, q_len, 2] for up to
+             128 nodes, the first 64 first. None: a chain, whose row j is node j - 1 and sees all before it.
     window   a row sees the positions after its own minus the window. Nodes seen are the path to a row, in order.
     """
     batch, q_len, heads, dim = query.shape
@@ -46,11 +46,11 @@ def visible(
 ) -> Tensor:
     """bool [batch, q_len, kv_len]: which rows of its sequence a query row sees."""
     row, key = torch.arange(q_len, device=prefix.device), torch.arange(kv_len, device=prefix.device)
+    bits = torch.arange(NUM_BITS if masks is not None else max(q_len, 1), device=prefix.device)
     if masks is None:
-        masks_seen = row[:, None] > torch.arange(max(q_len, NUM_BITS), device=prefix.device)
-        masks_seen = masks_seen.expand(prefix.shape[0], -1, -1)
+        masks_seen = (row[:, None] > bits).expand(prefix.shape[0], -1, -1)
     else:
-        masks_seen = ((masks[..., None] >> torch.arange(NUM_BITS, device=prefix.device)) & 1).bool()
+        masks_seen = ((masks.view(*masks.shape[:2], -1, 1) >> bits) & 1).bool().flatten(2)
     node = (key - prefix[:, None])[:, None].expand(-1, q_len, -1)
     near = node.clamp(0, masks_seen.shape[2] - 1)
     seen = (node < 0) | (masks_seen.gather(2, near) & (node < masks_seen.shape[2]))

@@ -71,7 +71,8 @@ def attend(
         None if masks is None else masks.contiguous(), part, weight, scale * LOG2_E, window or 0,
         query.stride(0), query.stride(1), query.stride(2), q_len, blocks, block_len,
         HEADS=heads, GROUP=group, D=dim, BLOCK_D=cut.block_d, BLOCK_M=cut.block_m, BLOCK_N=cut.block_n,
-        SPLITS=splits, IS_PAGED=blocks > 1, IS_TREE=masks is not None, HAS_WINDOW=window is not None,
+        SPLITS=splits, BLOCK_LEN=block_len if blocks > 1 else 0, HAS_WINDOW=window is not None,
+        WORDS=0 if masks is None else masks.numel() // (batch * q_len),
         PRECISION="ieee" if query.dtype == torch.float32 else "tf32",
         num_warps=cut.num_warps, num_stages=cut.num_stages,
     )  # fmt: skip
@@ -118,9 +119,12 @@ def _attend(
     stride_batch, stride_row, stride_head, q_len, blocks, block_len,
     HEADS: tl.constexpr, GROUP: tl.constexpr, D: tl.constexpr,
     BLOCK_D: tl.constexpr, BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr, SPLITS: tl.constexpr,
-    IS_PAGED: tl.constexpr, IS_TREE: tl.constexpr, HAS_WINDOW: tl.constexpr, PRECISION: tl.constexpr,
+    BLOCK_LEN: tl.constexpr, HAS_WINDOW: tl.constexpr, WORDS: tl.constexpr, PRECISION: tl.constexpr,
 ):  # fmt: skip
-    """The query rows of a group of heads, as many as BLOCK_M holds, over one split of a sequence's context."""
+    """The query rows of a group of heads, as many as BLOCK_M holds, over one split of a sequence's context.
+
+    BLOCK_LEN is 0 where a sequence is one block; WORDS, of a mask, is 0 for a chain.
+    """
     KV_HEADS: tl.constexpr = HEADS // GROUP
     kv_head = tl.program_id(0) % KV_HEADS
     split = tl.program_id(1)
@@ -136,14 +140,19 @@ def _attend(
     places = sequence.to(tl.int64) * stride_batch + row * stride_row + head * stride_head
     q = tl.load(query + places[:, None] + d[None, :], mask=is_row[:, None] & (d < D)[None, :], other=0.0)
 
-    if IS_TREE:
-        mask = tl.load(masks + sequence * q_len + row, mask=is_row, other=0)
-        depth = _num_set(mask)
-        end = base + tl.max(_num_up_to_last(mask), 0)
-    else:
-        mask = row
-        depth = row
-        end = base + tl.max(tl.where(is_row, row, 0), 0)
+    depth = tl.where(is_row, row, 0)
+    nodes = depth
+    low = depth.to(tl.int64)
+    high = low
+    if WORDS > 0:
+        low = tl.load(masks + (sequence * q_len + row) * WORDS, mask=is_row, other=0)
+        depth = _num_set(low)
+        nodes = _num_up_to_last(low)
+    if WORDS == 2:
+        high = tl.load(masks + (sequence * q_len + row) * WORDS + 1, mask=is_row, other=0)
+        depth += _num_set(high)
+        nodes = tl.where(high == 0, nodes, 64 + _num_up_to_last(high))
+    end = base + tl.max(nodes, 0)
     end = tl.where(tl.max(is_row.to(tl.int32), 0) > 0, end, 0)
     first = 0
     if HAS_WINDOW:
@@ -161,9 +170,9 @@ def _attend(
     for tile in range(begin, stop, BLOCK_N):
         n = tile + tl.arange(0, BLOCK_N)
         is_key = n < end
-        if IS_PAGED:
-            block = tl.load(table + sequence * blocks + n // block_len, mask=is_key, other=0)
-            place = block.to(tl.int64) * block_len + n % block_len
+        if BLOCK_LEN > 0:
+            block = tl.load(table + sequence * blocks + n // BLOCK_LEN, mask=is_key, other=0)
+            place = block.to(tl.int64) * BLOCK_LEN + n % BLOCK_LEN
         else:
             place = start + n
         places_n = place[:, None] * width + columns[None, :]
@@ -171,17 +180,22 @@ def _attend(
         k = tl.load(cache + places_n, mask=loaded, other=0.0)
         scores = tl.dot(q, tl.trans(k), input_precision=PRECISION) * scale
         node = n - base
-        if IS_TREE:
-            bit = tl.minimum(tl.maximum(node, 0), 63).to(tl.int64)
-            seen = (node < 0)[None, :] | (((mask[:, None] >> bit[None, :]) & 1) != 0)
+        position = (node + 1)[None, :]
+        if WORDS > 0:
+            bit = tl.minimum(tl.maximum(node, 0), 64 * WORDS - 1).to(tl.int64)[None, :]
+            word = low[:, None]
+            if WORDS == 2:
+                word = tl.where(bit < 64, low[:, None], high[:, None])
+            seen = (node < 0)[None, :] | (((word >> (bit & 63)) & 1) != 0)
             if HAS_WINDOW:
-                above = _num_set(mask[:, None] & ((2 << bit) - 1)[None, :])
-                position = tl.where((node < 0)[None, :], node[None, :] + 1, above)
-                seen = seen & (position > (depth - window)[:, None])
+                above = _num_set(word & ((2 << (bit & 63)) - 1))
+                if WORDS == 2:
+                    above += tl.where(bit < 64, 0, _num_set(low)[:, None])
+                position = tl.where((node < 0)[None, :], position, above)
         else:
             seen = node[None, :] < row[:, None]
-            if HAS_WINDOW:
-                seen = seen & ((node + 1)[None, :] > (depth - window)[:, None])
+        if HAS_WINDOW:
+            seen = seen & (position > (depth - window)[:, None])
         scores = tl.where(seen & is_key[None, :] & is_row[:, None], scores, float("-inf"))
         peak = tl.maximum(top, tl.max(scores, 1))
         steady = tl.where(peak == float("-inf"), 0.0, peak)

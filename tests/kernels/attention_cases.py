@@ -1,5 +1,6 @@
 """Inputs for the attention tests: ragged batches over a cache whose unused rows are NaN."""
 
+from random import Random
 from typing import NamedTuple
 
 import torch
@@ -21,16 +22,22 @@ class Case(NamedTuple):
     window: int | None = None
 
 
-def random_masks(lengths: list[int], q_len: int, seed: int) -> Tensor:
-    """[batch, q_len]: a root and nodes whose parents are drawn; rows beyond a length are garbage."""
-    generator = torch.Generator().manual_seed(seed)
-    masks = torch.full((len(lengths), q_len), -1, dtype=torch.int64)
+def random_masks(lengths: list[int], q_len: int, seed: int, words: int = 1) -> Tensor:
+    """[batch, q_len], or with two words: a root and nodes whose parents are drawn. Rows beyond a length are garbage."""
+    draw = Random(seed)
+    masks = torch.full((len(lengths), q_len, words), -1, dtype=torch.int64)
     for sequence, length in enumerate(lengths):
-        for row in range(length):
-            parent = int(torch.randint(row, (1,), generator=generator)) if row else 0
-            own = 0 if row == 0 else int(masks[sequence, parent]) % 2**64 | 1 << (row - 1)
-            masks[sequence, row] = own - 2**64 if own >> 63 else own
-    return masks
+        seen = [0]
+        for row in range(1, length):
+            seen.append(seen[draw.randrange(row)] | 1 << (row - 1))
+        halves = [[signed(mask >> 64 * word) for word in range(words)] for mask in seen[:length]]
+        masks[sequence, :length] = torch.tensor(halves, dtype=torch.int64).view(length, words)
+    return masks.squeeze(2)
+
+
+def signed(bits: int) -> int:
+    """The lowest 64 bits as an int64."""
+    return (bits + 2**63) % 2**64 - 2**63
 
 
 def case(
@@ -61,7 +68,7 @@ def case(
     query = unwritten(len(prefix), q_len, heads[0], dim, dtype=dtype)
     for sequence, length in enumerate(lengths):
         query[sequence, :length] = random(length, heads[0], dim, dtype=dtype, seed=seed + 100 + sequence)
-    masks = random_masks(lengths, q_len, seed).to(DEVICE) if tree else None
+    masks = random_masks(lengths, q_len, seed, words=1 if q_len <= 65 else 2).to(DEVICE) if tree else None
     index = torch.tensor([[base or -7, length] for base, length in zip(prefix, lengths, strict=True)], device=DEVICE)
     table = order.to(DEVICE, torch.int32)
     return Case(query, cache, table, index[:, 0], index[:, 1], masks, dim**-0.5, size, window)

@@ -54,6 +54,16 @@ def test_window(window, tree):
     assert_same(attend(*inputs), reference.attend(*inputs))
 
 
+@pytest.mark.parametrize("window", [None, 4])
+@pytest.mark.parametrize("q_len", [65, 100, 129])
+def test_large_trees(q_len, window):
+    """All bits of a mask, and a second word of them."""
+    from kernels.tree_attention.triton import attend
+
+    inputs = case(q_len, [19], heads=(1, 1), dim=32, tree=True, window=window)
+    assert_same(attend(*inputs), reference.attend(*inputs))
+
+
 @pytest.mark.parametrize("splits", [1, 2, 7])
 def test_any_number_of_splits_gives_the_same(splits):
     from kernels.tree_attention.triton import attend
@@ -69,14 +79,15 @@ def launches() -> None:
     def launch(q_len, dtype, *, heads=32, kv_heads=8, dim=128, blocks=1, batch=4, **options):
         query = torch.empty(batch, q_len, heads, dim, dtype=dtype, device="meta")
         cache = torch.empty(4096, 2 * kv_heads * dim, dtype=dtype, device="meta")
-        masks = torch.empty(batch, q_len, dtype=torch.int64, device="meta") if options.pop("tree", q_len > 1) else None
+        words = options.pop("words", 1)
+        masks = torch.empty(batch, q_len, words, dtype=torch.int64, device="meta") if q_len > 1 else None
         index = torch.empty(batch, dtype=torch.int64, device="meta")
         table = torch.empty(batch, blocks, dtype=torch.int32, device="meta")
         attend(query, cache, table, index, index, masks, 0.1, 2048 // blocks, **options)
 
     launch(1, torch.bfloat16)
     launch(8, torch.float16)
-    launch(64, torch.bfloat16)
+    launch(64, torch.bfloat16, words=2)
     launch(64, torch.bfloat16, dim=256, window=512)
     launch(4, torch.float32, dim=80, blocks=128, splits=1)
 
