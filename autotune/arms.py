@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from autotune.dimension import METHOD
-from autotune.measurement import TARGET
+from autotune.measurement import SYNTHETIC, TARGET
 from autotune.samples import BASELINE, CANDIDATE, Arm
 from autotune.settings import Settings
 from autotune.trees import with_depth
@@ -26,7 +26,9 @@ def speculative_config(settings: Settings, parameters: Mapping[str, Any]) -> dic
 
 
 def output_law(settings: Settings, parameters: Mapping[str, Any]) -> str:
-    """Whose law the answers of a candidate have: "target", "lossy" or "synthetic"."""
+    """Whose law the answers of a candidate have: "target", "lossy" or "synthetic", as all of random weights are."""
+    if settings.has_random_weights:
+        return SYNTHETIC
     from engine.speculative_config import SpeculativeConfig
 
     return SpeculativeConfig.from_any(speculative_config(settings, parameters)).output_law

@@ -8,6 +8,7 @@ from typing import Any
 
 from autotune import constraints, joint
 from autotune.errors import UsageError, nearest
+from autotune.models import local_folder
 from autotune.robust import choice as workloads_of
 from autotune.schema import build
 from autotune.settings import (
@@ -124,6 +125,15 @@ def method(values: object) -> MethodSettings:
     return MethodSettings(values["name"], fields if fields["method"] is not None else None, search, warm)
 
 
+def _tokenizer(path: str) -> str:
+    folder = local_folder(path, "engine.tokenizer")
+    if folder is None:
+        raise UsageError(
+            f"engine.tokenizer {path!r} does not exist; it must be a folder in Hugging Face format, or null"
+        )
+    return str(folder)
+
+
 def engine(values: object) -> EngineSettings:
     if not isinstance(values, Mapping):
         raise UsageError(f"engine is {values!r}; it must be a mapping with a name, a loader and its options")
@@ -133,4 +143,6 @@ def engine(values: object) -> EngineSettings:
     if ":" not in values["loader"]:
         raise UsageError(f"engine.loader is {values['loader']!r}; it must be module:callable")
     options = {key: value for key, value in values.items() if key not in ("name", "loader")}
+    if options.get("tokenizer") is not None:
+        options["tokenizer"] = _tokenizer(str(options["tokenizer"]))
     return EngineSettings(values["name"], values["loader"], options)

@@ -65,7 +65,7 @@ def check(settings: Settings, *, searching: bool) -> Inputs:
     space.starts()
     splits = ("search", "confirm") if searching else ("confirm",)
     drafts = _drafts(settings, space)
-    model = recording_of(settings.model) if settings.replays else model_folder(settings.model.path or "")
+    model = recording_of(settings.model) if settings.replays else _folder_of(settings)
     requests, parts = gathered(settings, splits)
     found = Inputs(model, requests, space, drafts, parts)
     check_windows(settings.load, {f"{split} {part.name}": part.count for split in splits for part in parts[split]})
@@ -118,6 +118,15 @@ def open_worker(worker: Worker, settings: Settings, inputs: Inputs, display: Dis
     for note in notes:
         display.say(f"note: {note}")
     return {**environment(opened.environment), "notes": notes}
+
+
+def _folder_of(settings: Settings) -> Path:
+    is_dummy = settings.has_random_weights
+    if is_dummy != (settings.engine.options.get("load_format") == "dummy"):
+        raise UsageError(
+            "model.kind=dummy and engine.load_format=dummy go together; give model=dummy model.path=FOLDER"
+        )
+    return model_folder(settings.model.path or "", weights=not is_dummy)
 
 
 def _check_fields(settings: Settings) -> None:

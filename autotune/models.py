@@ -17,13 +17,13 @@ PICKLED = ("*.bin", "*.pt")
 NEEDED = ["*.json", "*.jinja", "*.model", "*.txt"]
 
 
-def model_folder(path: str) -> Path:
-    """The folder of `path`; UsageError if there is none, or if it holds no model."""
+def model_folder(path: str, *, weights: bool = True) -> Path:
+    """The folder of `path`; UsageError if there is none, or if it holds no model. Without weights a config is one."""
     folder = local_folder(path, "model.path")
     if folder is not None:
-        return _checked(folder)
+        return _checked(folder, weights)
     if is_hub_name(path):
-        return _checked(from_hub(path))
+        return _checked(from_hub(path, weights=weights), weights)
     raise UsageError(
         f"model folder {path!r} does not exist; give a folder in Hugging Face format, a YAML of conf/model, or org/name"
     )
@@ -45,7 +45,7 @@ def is_hub_name(path: str) -> bool:
     return len(parts) == 2 and all(parts) and not path.startswith((".", "~", "/")) and parts[0] != EMBEDDED
 
 
-def from_hub(name: str, revision: str | None = None) -> Path:
+def from_hub(name: str, revision: str | None = None, *, weights: bool = True) -> Path:
     """The cached snapshot, or a download where the network and HF_HUB_OFFLINE allow it."""
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     from huggingface_hub import HfApi, snapshot_download
@@ -54,10 +54,10 @@ def from_hub(name: str, revision: str | None = None) -> Path:
     logging.set_verbosity_error()  # its retries are not our user's business
     with contextlib.suppress(Exception):  # it is not there, or only in part
         cached = Path(snapshot_download(name, revision=revision, local_files_only=True))
-        if has_weights(cached):
+        if has_weights(cached) or (not weights and (cached / "config.json").is_file()):
             return cached
     try:
-        patterns = wanted(HfApi().list_repo_files(name, revision=revision))
+        patterns = wanted(HfApi().list_repo_files(name, revision=revision)) if weights else NEEDED
         return Path(snapshot_download(name, revision=revision, allow_patterns=patterns, etag_timeout=5))
     except Exception as error:  # of the Hub, of the network below it, or of the disk
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
@@ -77,9 +77,9 @@ def has_weights(folder: Path) -> bool:
     return any(next(folder.glob(pattern), None) for pattern in (SAFE, *PICKLED))
 
 
-def _checked(folder: Path) -> Path:
+def _checked(folder: Path, weights: bool) -> Path:
     if not (folder / "config.json").is_file():
         raise UsageError(f"model folder {str(folder)!r} has no config.json; it must be a folder in Hugging Face format")
-    if not has_weights(folder):
+    if weights and not has_weights(folder):
         raise UsageError(f"model folder {str(folder)!r} has no weights; it must hold *.safetensors or *.bin files")
     return folder

@@ -26,7 +26,11 @@ def standing(settings: Settings, output_law: str) -> list[str]:
         f"Warm cache: before every measured run the method's cache held the responses to {warm} other prompts and "
         "nothing else. A server that is new, or has other traffic, will be slower."
     )
-    return [*filter(None, [sentence]), *([cache] if warm else [])]
+    random = (
+        f"Random weights in the shape of {settings.model.path}: the times are those of such a model, its answers and "
+        "what it accepts are nobody's."
+    )
+    return [*filter(None, [sentence]), *([cache] if warm else []), *([random] if settings.has_random_weights else [])]
 
 
 def of_load(settings: Settings, baseline: Mapping[str, Any], metrics: Mapping[str, Any]) -> list[str]:

@@ -25,13 +25,14 @@ def one_of(*choices: str) -> Any:
 class ModelSettings:
     """A checkpoint is a folder or a Hub name; `drafts` are its drafts by method, None for one within the model itself.
 
-    A recording is a file of responses to replay; the other keys are its.
+    A recording is a file of responses to replay; the other keys are its. Of a dummy only the config.json is read: its
+    weights are random.
     """
 
     name: str
     path: str | None
     drafts: dict = field(default_factory=dict)
-    kind: str = field(default="checkpoint", metadata={"choices": ("checkpoint", "recording")})
+    kind: str = field(default="checkpoint", metadata={"choices": ("checkpoint", "recording", "dummy")})
     prompts: str | None = None
     tokenizer: str | None = None
     step_costs: str | None = None
@@ -181,3 +182,7 @@ class Settings:
     def replays(self) -> bool:
         """Whether recorded responses stand for a model."""
         return self.model.kind == "recording"
+
+    @property
+    def has_random_weights(self) -> bool:
+        return self.model.kind == "dummy"

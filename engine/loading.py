@@ -19,6 +19,7 @@ from engine.threads import quickest_times, thread_counts
 
 # More threads must earn their keep: on a machine that others use too, a step waits for the slowest of them.
 WORTH_A_THREAD = 0.85
+LOAD_FORMATS = ("auto", "dummy")
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
@@ -33,6 +34,7 @@ class Target:
     dtype: torch.dtype
     device: torch.device
     num_threads: int
+    load_format: str = "auto"
 
     @property
     def facts(self) -> TargetFacts:
@@ -47,17 +49,27 @@ def target_facts(folder: Path, max_model_len: int | None, dtype: str, device: st
     )
 
 
-def load_target(folder: Path, max_model_len: int | None, dtype: str, device: str, num_threads: int | str) -> Target:
+def load_target(
+    folder: Path,
+    max_model_len: int | None,
+    dtype: str,
+    device: str,
+    num_threads: int | str,
+    load_format: str = "auto",
+) -> Target:
     """Load the model in `folder`; a wrong wish is a ConfigError that says what is allowed."""
+    if load_format not in LOAD_FORMATS:
+        raise ConfigError(f"load_format={load_format!r} is not allowed: {', '.join(LOAD_FORMATS)}")
     config = _config_of(folder)
     place = resolve_device(device)
     kind = resolve_dtype(dtype, config, place)
     length = _resolve_length(max_model_len, config)
     threads = thread_counts(num_threads, place)
-    weights = load_weights(folder, config, kind, place)
+    weights = load_weights(folder, config, kind, place, load_format)
     product, count = _choose(config, weights, length, threads)
     torch.set_num_threads(count)
-    return Target(folder, Decoder(config, weights, length, product), config, length, kind, place, count)
+    decoder = Decoder(config, weights, length, product)
+    return Target(folder, decoder, config, length, kind, place, count, load_format)
 
 
 def _config_of(folder: Path) -> DecoderConfig:
@@ -138,6 +150,7 @@ def describe(target: Target) -> dict[str, Any]:
         "linear": target.decoder.product,
         "attention": "scaled_dot_product_attention",
         "max_model_len": target.max_model_len,
+        "weights": "random" if target.load_format == "dummy" else "checkpoint",
         "torch": torch.__version__,
     }
 

@@ -9,10 +9,10 @@ from torch import Tensor
 
 from engine.models.attention import Planner, Span
 from engine.models.config import DecoderConfig
+from engine.models.dummy import open_weights
 from engine.models.kv_cache import KVCache
 from engine.models.layers import Layer, LayerWeights, StepInput, build_norm, load_layer
 from engine.models.linear import Product, build_linear
-from engine.models.loader import Weights
 from engine.models.rope import inverse_frequencies, rotations
 
 FINAL = -1  # the tap after the final norm
@@ -43,9 +43,11 @@ class DecoderWeights:
         return [matrix for layer in self.layers for matrix in layer.matrices] + [self.head]
 
 
-def load_weights(folder: Path, config: DecoderConfig, dtype: torch.dtype, device: torch.device) -> DecoderWeights:
+def load_weights(
+    folder: Path, config: DecoderConfig, dtype: torch.dtype, device: torch.device, load_format: str = "auto"
+) -> DecoderWeights:
     """Read a whole decoder; a tensor missing or left over is an error that names it."""
-    weights = Weights(folder)
+    weights = open_weights(folder, load_format)
     shape = (config.vocab_size, config.hidden_size)
     embeddings = weights.take("model.embed_tokens.weight", shape, dtype, device)
     layers = [load_layer(weights, f"model.layers.{i}.", config, dtype, device) for i in range(config.num_layers)]

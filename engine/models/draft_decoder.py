@@ -17,7 +17,7 @@ def load_draft_decoder(folder: Path, host: Host, max_model_len: int, quantizatio
     """
     config, target = read_config(folder), host.target
     check_tokenizer(folder, target.folder)
-    weights = load_weights(folder, config, target.dtype, target.device)
+    weights = load_weights(folder, config, target.dtype, target.device, target.load_format)
     if quantization is not None and not can_quantize(weights.matrices):
         raise ConfigError(
             f"quantization={quantization!r} is not allowed: int8 works in float32 on a CPU only; leave it out"

@@ -14,6 +14,7 @@ from engine.drafting.host import Host
 from engine.models.attention import Span
 from engine.models.config import draft_layers_config, read_raw_config
 from engine.models.decoder import FINAL, Stack, TargetOutput
+from engine.models.dummy import open_weights
 from engine.models.kv_cache import KVCache
 from engine.models.layers import load_layer
 from engine.models.linear import build_linear
@@ -27,7 +28,7 @@ class EagleNetwork:
 
     def __init__(self, folder: Path, host: Host):
         target = host.target
-        weights = Weights(folder, strip=("model.",))
+        weights = open_weights(folder, target.load_format, strip=("model.",))
         raw, hidden, like = read_raw_config(folder), target.config.hidden_size, (target.dtype, target.device)
         bias = weights.has("layers.0.self_attn.q_proj.bias")
         norm = weights.has("layers.0.input_layernorm.weight")

@@ -19,6 +19,7 @@ from engine.models.aux_layers import Convention, boundaries
 from engine.models.config import DecoderConfig, draft_layers_config
 from engine.models.decoder import Stack, TargetOutput
 from engine.models.draft_vocab import DraftVocab
+from engine.models.dummy import open_weights
 from engine.models.eagle import own_embeddings
 from engine.models.kv_cache import KVCache
 from engine.models.layers import Norm, build_norm, load_layer
@@ -32,7 +33,7 @@ class Eagle3Network:
     def __init__(self, folder: Path, raw: Mapping[str, Any], host: Host, kind: Convention):
         target, layers = host.target, raw.get("transformer_layer_config") or raw
         like = (target.dtype, target.device)
-        weights = Weights(folder, strip=("model.",))
+        weights = open_weights(folder, target.load_format, strip=("model.",))
         prefix = "midlayer." if any(name.startswith("midlayer.") for name in weights.names()) else "layers.0."
         self.taps = boundaries(raw, target.config.num_layers, kind)
         self.config = draft_layers_config(

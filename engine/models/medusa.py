@@ -17,6 +17,7 @@ from torch.nn.functional import silu
 from engine.drafting.host import Host
 from engine.errors import ConfigError
 from engine.models.config import read_raw_config
+from engine.models.dummy import open_weights
 from engine.models.linear import build_linear
 from engine.models.loader import STANDARD, Weights
 
@@ -42,7 +43,7 @@ class MedusaNetwork:
 
     def __init__(self, folder: Path, host: Host):
         target = host.target
-        weights = Weights(folder, FILES, strip=("medusa_heads.",))
+        weights = open_weights(folder, target.load_format, FILES, strip=("medusa_heads.",))
         layout = _layout(weights, read_raw_config(folder), target.config.hidden_size, target.config.vocab_size)
         hidden, like = target.config.hidden_size, (target.dtype, target.device)
         self.num_heads, self._vocab_size = layout.num_heads, target.config.vocab_size
@@ -86,7 +87,7 @@ def _layout(weights: Weights, raw: Mapping[str, Any], hidden: int, vocab: int) -
     for name, size in (("hidden_size", hidden), ("vocab_size", vocab)):
         if raw.get(name, size) != size:
             raise ConfigError(f"{weights.folder} is for a target of {name}={raw[name]}: this one has {size}")
-    names = weights.names()
+    names = weights.names() or [f"{i}.0.linear.weight" for i in range(raw.get("medusa_num_heads", 0))]
     if not any(name.startswith(("blocks.", "lm_head")) for name in names):
         depth = raw.get("medusa_num_layers", 1)
         indices = [int(name.partition(".")[0]) for name in names if name.partition(".")[0].isdigit()]

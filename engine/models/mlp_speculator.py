@@ -17,6 +17,7 @@ from torch.nn.functional import gelu
 from engine.drafting.host import Host
 from engine.errors import ConfigError
 from engine.models.config import read_raw_config
+from engine.models.dummy import open_weights
 from engine.models.layers import Norm, build_norm
 from engine.models.linear import Linear, build_linear
 from engine.models.loader import Weights
@@ -70,7 +71,7 @@ class MlpSpeculatorNetwork:
         target = host.target
         self.sizes = sizes = Sizes.read(read_raw_config(folder), folder)
         _check_target(sizes, target.config.hidden_size, target.config.vocab_size, folder)
-        weights, like = Weights(folder, strip=("speculator.",)), (target.dtype, target.device)
+        weights, like = open_weights(folder, target.load_format, strip=("speculator.",)), (target.dtype, target.device)
         stages, table, vector = range(sizes.n_predict), (sizes.vocab, sizes.inner), (sizes.inner,)
 
         def take(name: str, shapes: list[tuple[int, ...]], own: int = 0) -> list[Tensor]:

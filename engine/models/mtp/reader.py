@@ -12,9 +12,9 @@ from engine.errors import ConfigError
 from engine.models.attention import Span
 from engine.models.config import DecoderConfig, draft_layers_config
 from engine.models.decoder import Stack
+from engine.models.dummy import open_weights
 from engine.models.kv_cache import KVCache
 from engine.models.layers import Norm, build_norm, load_layer
-from engine.models.loader import Weights
 from engine.models.mtp.families import FAMILIES, MtpFamily
 from engine.models.mtp.published import TransformersBlock, cache_heads
 
@@ -25,7 +25,8 @@ class MtpReader:
     """`take`, `norm` and `own_table` fill in a template of the family for module k."""
 
     def __init__(self, folder: Path, raw: Mapping[str, Any], host: Host):
-        self.family, self.weights, self._folder, self._raw = family_of(raw, folder), Weights(folder), folder, raw
+        self.family, self._folder, self._raw = family_of(raw, folder), folder, raw
+        self.weights = open_weights(folder, host.target.load_format)
         self._target = host.target
         self._like = (self._target.dtype, self._target.device)
         self._num_layers = raw.get("num_hidden_layers", 0)
