@@ -30,7 +30,8 @@ def shapes(tmp_path_factory):
 def done(shapes, make_commands, tmp_path_factory):
     commands = make_commands(tmp_path_factory.mktemp("dummy"))
     return commands.run(
-        "model=dummy", f"model.path={shapes.target}", f"model.drafts.eagle3={shapes.draft}", "method=eagle3", *SYNTHETIC,
+        "model=dummy", f"model.path={shapes.target}", f"model.drafts.eagle3={shapes.draft}", "method=eagle3",
+        *SYNTHETIC,
         "method.num_speculative_tokens=3", "workload.num_confirm_prompts=3", "workload.max_tokens=24",
         "tracking=none", "engine.num_threads=1", module="autotune.bench",
     )  # fmt: skip
