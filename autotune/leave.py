@@ -38,6 +38,8 @@ def running(tracker: Tracker, name: str, context: Context) -> AbstractContextMan
         "output_law": arms.configured_law(context.settings),
         "command": context.command,
         "command_line": context.command_line,
+        "mlflow.source.name": context.command_line,
+        "mlflow.source.type": "LOCAL",
         "outputs": str(context.folder.path),
     }
     return tracker.running(name, context.sweep_key, params, tags)

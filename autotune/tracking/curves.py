@@ -16,7 +16,8 @@ def curves(trial: Trial, best: Trial | None) -> list[list[Any]]:
     """[name, value, step] of what the trial has; the baseline's time shows a machine that drifts."""
     points: dict[str, Any] = {
         named("speedup", trial.output_law): trial.speedup,
-        named("interval", trial.output_law): trial.interval,
+        named("speedup_low", trial.output_law): trial.interval[0] if trial.interval else None,
+        named("speedup_high", trial.output_law): trial.interval[1] if trial.interval else None,
         "seconds": trial.seconds,
         "tpot_ms": _median(trial.metrics),
         "baseline_tpot_ms": _median(trial.baseline),

@@ -31,7 +31,7 @@ class Journal:
         return journal
 
     def append(self, event: Event) -> None:
-        """Add an event, stamped with the time in milliseconds."""
+        """Add an event, stamped with the time in milliseconds where it brings none."""
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps({"time": int(time.time() * 1000), **event}) + "\n")
 

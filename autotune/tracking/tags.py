@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from autotune.console import words
 from autotune.dimension import METHOD
 from autotune.result import Result
 from autotune.settings import Settings
 from autotune.trial import Trial
 
+NOTE = "mlflow.note.content"
 INHERITED = ("method", "searched", "model", "workload", "load", "objective", "study", "measurement")
 """Tags that a trial has from its study."""
 
@@ -45,11 +47,21 @@ def of_trial(trial: Trial, study: dict[str, Any]) -> dict[str, Any]:
 
 
 def of_result(result: Result) -> dict[str, Any]:
-    """Added when a run has ended."""
+    """Added when a run has ended; the note is what MLflow shows as the run's description."""
     return {
+        NOTE: described(result),
         "status": "finished",
         "method": result.method,
         "lossless": result.lossless,
         "output_law": result.output_law,
         "confirmed": result.confirmed,
     }
+
+
+def described(result: Result) -> str:
+    """The answer in Markdown, and what a reader must know of it."""
+    sure = "confirmed" if result.confirmed else "not confirmed"
+    headline = f"**{words.labelled(result.speedup, result.output_law)} {words.bounds(result.interval)}**, {sure}."
+    verdict = words.verdict_words(result.speedup, result.interval, result.said)
+    notes = [f"- {note}" for note in result.details.get("notes", ())]
+    return "\n".join([f"{headline} {verdict}", "", *notes])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -66,6 +67,7 @@ class Tracker:
         self._event("params", params=dict(flat(params)))
         if self._journal is not None and self._settings.system_metrics:
             self._system = SystemMetrics()
+            self._event("tags", tags={"gpu_metrics": self._system.gpus})
         self._connect()
         if self._sender is not None:
             sent = send_leftovers(self._spool, self._settings.timeout, besides=self._key)
@@ -78,7 +80,8 @@ class Tracker:
         key = f"{self._key}.{trial.number}"
         state = RUN_STATES[trial.status]
         tags = of_trial(trial, self._tags)
-        self._event("start", key=key, name=f"trial {trial.number + 1}", parent=self._key, tags=tags)
+        began = int(1000 * (time.time() - trial.seconds))
+        self._event("start", key=key, name=f"trial {trial.number + 1}", parent=self._key, tags=tags, time=began)
         self._event("params", key=key, params=dict(flat(trial.parameters)))
         self._event("metrics", key=key, metrics=self._trial_numbers(trial))
         self._event("end", key=key, status=state)

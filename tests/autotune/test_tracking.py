@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from autotune.settings import TrackingSettings
 from autotune.tracking.flatten import flat, numbers
 from autotune.tracking.journal import Journal
 from autotune.tracking.leftovers import send_leftovers, waiting
+from autotune.tracking.system import SystemMetrics
 from autotune.tracking.tracker import Tracker
 
 
@@ -135,10 +137,14 @@ def test_runs_are_found_by_what_they_are(commands, tmp_path: Path) -> None:
         assert len(found) == 1, (name, value)
     (parent,) = found
     assert "mine" in parent.data.tags["study"]
+    assert f"**{done.line['speedup']:.2f}x [" in parent.data.tags["mlflow.note.content"]
     children = client.search_runs(experiment, "tags.method = 'ngram' and tags.kind = 'trial'")
     assert len(children) == len(done.trials) == 3
     assert {run.data.tags["study"] for run in children} == {parent.data.tags["study"]}
     assert client.search_runs(experiment, "tags.method = 'suffix'") == []
+    lasted = {run.info.run_name: (run.info.end_time - run.info.start_time) / 1000 for run in children}
+    for trial in done.trials:
+        assert lasted[f"trial {trial['number'] + 1}"] == pytest.approx(trial["seconds"], abs=0.5)
 
     def curve(name: str) -> dict[int, float]:
         return {point.step: point.value for point in client.get_metric_history(parent.info.run_id, name)}
@@ -154,6 +160,51 @@ def test_runs_are_found_by_what_they_are(commands, tmp_path: Path) -> None:
     readings = curve("system/cpu_utilization_percentage")
     assert sorted(readings) == list(range(len(done.trials) + 1))
     assert all(value > 0 for value in readings.values())
+
+
+def test_system_metrics_have_the_names_that_mlflow_knows() -> None:
+    from mlflow.system_metrics.metrics.cpu_monitor import CPUMonitor
+    from mlflow.system_metrics.metrics.disk_monitor import DiskMonitor
+    from mlflow.system_metrics.metrics.network_monitor import NetworkMonitor
+
+    known = set()
+    for monitor in (CPUMonitor(), DiskMonitor(), NetworkMonitor()):
+        monitor.collect_metrics()
+        known |= {f"system/{name}" for name in monitor.aggregate_metrics()}
+    ours = SystemMetrics()
+    names = {name for name, _, _ in ours.read() if "gpu" not in name}
+    assert len(names) >= 5
+    assert names <= known
+    assert {step for _, _, step in ours.read()} == {1}
+
+
+class FakeNvml:
+    """One GPU that does not tell its power."""
+
+    class NVMLError(Exception):
+        pass
+
+    nvmlInit = staticmethod(lambda: None)
+    nvmlDeviceGetCount = staticmethod(lambda: 1)
+    nvmlDeviceGetHandleByIndex = staticmethod(lambda index: index)
+    nvmlDeviceGetMemoryInfo = staticmethod(lambda handle: SimpleNamespace(used=2e9, total=8e9))
+    nvmlDeviceGetUtilizationRates = staticmethod(lambda handle: SimpleNamespace(gpu=73))
+
+    @classmethod
+    def nvmlDeviceGetPowerUsage(cls, handle: int) -> int:
+        raise cls.NVMLError("not supported")
+
+
+def test_a_gpu_tells_what_it_can(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pynvml", FakeNvml)
+    system = SystemMetrics()
+    assert system.gpus == "1 recorded"
+    found = {name: value for name, value, _ in system.read() if "gpu" in name}
+    assert found == {
+        "system/gpu_0_memory_usage_percentage": 25.0,
+        "system/gpu_0_memory_usage_megabytes": 2000.0,
+        "system/gpu_0_utilization_percentage": 73,
+    }
 
 
 def test_the_machine_is_recorded_only_when_wanted(tmp_path: Path) -> None:

@@ -58,7 +58,7 @@ def answers(jobs: Sequence[Job]) -> list[str]:
     found = []
     for column in table.columns:
         own = [job for job in jobs if job.given.get(table.across, "") == column]
-        found.append((f"{column}: " if table.across else "") + _answer(own, down))
+        found.append((f"For {table.across} {column}: " if table.across else "Fastest: ") + _answer(own, down))
     return found
 
 
@@ -85,7 +85,7 @@ def _answer(jobs: Sequence[Job], down: Sequence[str]) -> str:
         if job is not best and job.law == TARGET and (job.interval or [0.0, 0.0])[1] > low
     ]
     near = f"; the interval of {' and '.join(close)} overlaps with its own" if close else ""
-    return f"{label(best, down)}, {best.number_words} {words.bounds(best.interval)}{near}."
+    return f"{label(best, down)} at {best.number_words} {words.bounds(best.interval)}{near}."
 
 
 def _cell(jobs: Sequence[Job], row: str, down: Sequence[str], across: str, column: str, best: Job | None) -> Cell:

@@ -51,8 +51,8 @@ def test_the_matrix_is_method_by_workload_best_first(sweep: Path) -> None:
 
 def test_the_answers_say_what_is_not_told_apart(sweep: Path) -> None:
     code, chat = answers(read(sweep).jobs)
-    assert code == "code: suffix, 1.70x [1.55, 1.85]; the interval of ngram overlaps with its own."
-    assert chat == "chat: suffix, 1.30x [1.15, 1.45]."
+    assert code == "For workload code: suffix at 1.70x [1.55, 1.85]; the interval of ngram overlaps with its own."
+    assert chat == "For workload chat: suffix at 1.30x [1.15, 1.45]."
 
 
 def test_one_command_writes_all_pages_again(sweep: Path) -> None:
