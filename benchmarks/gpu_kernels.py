@@ -8,15 +8,17 @@ copy measured in the same run. NAMEs pick kernels; the last line is JSON.
 """
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from statistics import median
 from typing import NamedTuple
 
 import torch
 
-from benchmarks.kernel_works import WORKS, Work
+from benchmarks import kernel_works, step_works
+from benchmarks.kernel_works import Work
 from benchmarks.timing import finish, table
 
+WORKS = kernel_works.WORKS | step_works.WORKS
 TOLERANCE = 2e-2  # of bf16 values around 1
 REPEATS = 20
 
@@ -72,20 +74,22 @@ def timed(work: Work, ceiling: float) -> Timed:
     return Timed(work.kernel, work.shape, seconds * 1e6, rate / 1e9, rate / ceiling)
 
 
-def all_works(names: list[str], device: torch.device) -> Iterator[Work]:
-    for name in names or list(WORKS):
-        if name not in WORKS:
-            raise SystemExit(f"no kernel {name!r}: allowed are {', '.join(WORKS)}")
-        yield from WORKS[name](device)
+def refusal(names: list[str]) -> str | None:
+    """Why nothing can be timed, in one line."""
+    unknown = [name for name in names if name not in WORKS]
+    if unknown:
+        return f"no kernel {unknown[0]!r}: allowed are {', '.join(WORKS)}"
+    return None if torch.cuda.is_available() else "benchmarks.gpu_kernels needs a CUDA GPU, and torch finds none"
 
 
 def main(names: list[str]) -> int:
-    if not torch.cuda.is_available():
-        print("benchmarks.gpu_kernels needs a CUDA GPU, and torch finds none", file=sys.stderr)
+    reason = refusal(names)
+    if reason is not None:
+        print(reason, file=sys.stderr)
         return 2
     device = torch.device("cuda")
     ceiling = copy_ceiling(device)
-    rows = [timed(work, ceiling) for work in all_works(names, device)]
+    rows = [timed(work, ceiling) for name in names or WORKS for work in WORKS[name](device)]
     gpu = torch.cuda.get_device_name(device)
     table(
         f"{gpu}: copy {ceiling / 1e9:.0f} GB/s", ["kernel", "shape", "us", "GB/s", "of copy"], [list(r) for r in rows]
