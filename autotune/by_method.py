@@ -19,10 +19,10 @@ def best_of_each(settings: Settings, trials: Sequence[Trial]) -> dict[str, Trial
     found: dict[str, Trial] = {}
     for method in settings.methods:
         own = [trial for trial in trials if trial.parameters.get(METHOD) == method.name]
-        rest = sorted((t for t in own if t.speedup is not None), key=lambda trial: -(trial.speedup or 0.0))
+        rest = sorted((t for t in own if t.speedup is not None), key=lambda trial: trial.rank, reverse=True)
         if best := next(iter([*ranking(own), *rest]), None):
             found[method.name] = best
-    return dict(sorted(found.items(), key=lambda item: (not _complete(item[1]), -(item[1].speedup or 0.0))))
+    return dict(sorted(found.items(), key=lambda item: (_complete(item[1]), item[1].rank), reverse=True))
 
 
 def record(settings: Settings, trials: Sequence[Trial]) -> dict[str, dict[str, Any]]:

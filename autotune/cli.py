@@ -16,6 +16,7 @@ from typing import Any
 
 from autotune.errors import RunError, UsageError
 from autotune.joint import plain, with_methods
+from autotune.objective_words import with_objectives
 from autotune.overrides import CONF, options_first, with_models
 from autotune.robust.choice import with_workloads
 
@@ -39,7 +40,8 @@ def main(command: str) -> int:
     jobs = Jobs()
     typed = shlex.join(["python", "-m", "autotune" if command == "tune" else f"autotune.{command}", *original])
     try:
-        sys.argv[1:] = with_workloads(with_methods(with_models(options_first(original))))
+        typed_words = with_methods(with_models(options_first(original)))
+        sys.argv[1:] = with_workloads(with_objectives(typed_words))
         _hydra(lambda config: _job(config, command, typed, jobs))
         if jobs.error is not None:
             raise jobs.error

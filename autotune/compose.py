@@ -44,6 +44,7 @@ def resolve(config: Mapping[str, Any]) -> Settings:
     choice = config.get("method")
     methods = tuple(method(entry) for entry in joint.entries(choice).values())
     config = {**config, "load": with_slo(config.get("load")), "study": with_trials(config.get("study"), len(methods))}
+    config["objective"] = with_first(config.get("objective"))
     workloads = workloads_of.several(config.get("workload"))
     groups: dict[str, Any] = {
         name: build(cls, config.get(name), name)
@@ -77,6 +78,16 @@ def with_trials(study: object, num_methods: int) -> object:
     if not isinstance(study, Mapping) or study.get("n_trials", 0) is not None:
         return study
     return {**study, "n_trials": TRIALS + max(0, num_methods - 1)}
+
+
+def with_first(objective: object) -> object:
+    """The objective's values with the first of several metrics as the one; left as it is where that cannot be."""
+    if not isinstance(objective, Mapping) or not isinstance(objective.get("metrics"), list) or not objective["metrics"]:
+        return objective
+    first = objective["metrics"][0]
+    if objective.get("metric", first) != first:
+        raise UsageError(f"objective.metric is {objective['metric']!r} beside objective.metrics; leave one of them out")
+    return {**objective, "metric": first}
 
 
 def several(values: object) -> MethodSettings:

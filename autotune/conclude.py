@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from autotune import arms, by_method, limits, notes
+from autotune import arms, by_method, limits, notes, objectives, pareto
 from autotune.analysis import means
 from autotune.confirm import Confirmation, Confirmed
 from autotune.constraints import Found, broken, found_in
@@ -28,6 +28,7 @@ from autotune.trial import Trial, counts
 class Setting:
     """Where and on what a run was made; `study` is None for a single measurement. `trust` says what was checked of the
     measurements, `trust_notes` what a reader must know of it, `stopped` why there are fewer trials than were planned.
+    `contenders` are the configurations that were measured to the end, of which one is confirmed.
     """
 
     context: Context
@@ -38,6 +39,7 @@ class Setting:
     trust: Mapping[str, Any] = field(default_factory=dict)
     trust_notes: Sequence[str] = ()
     stopped: str = ""
+    contenders: Sequence[Trial] = ()
 
     @property
     def sentences(self) -> list[str]:
@@ -48,11 +50,12 @@ class Setting:
 
 def from_confirmation(setting: Setting, confirmation: Confirmation, seconds: float) -> Result:
     """The chosen configuration, with its held-out numbers."""
-    chosen = confirmation.chosen
+    chosen, front = confirmation.chosen, _front(setting, confirmation)
     several = (setting.context.settings, setting.trials, chosen.trial, chosen.gains)
     enough = break_even.break_even(confirmation.results, chosen.arm, setting.context.settings, chosen.trial.output_law)
     details = {
         **_measured(setting, seconds),
+        **front,
         **_interval(chosen.interval),
         "prompts": "held out from the search",
         "trial": chosen.trial.number,
@@ -71,6 +74,7 @@ def from_confirmation(setting: Setting, confirmation: Confirmation, seconds: flo
             *setting.sentences,
             *notes.of_confirmation(setting.context.settings, confirmation),
             *robust.notes(*several),
+            *(pareto.sentences(front["pareto"]) if front else []),
             *limits.said(chosen.limits),
             *([enough.sentence] if enough else []),
             *by_method.sentence(setting.context.settings, setting.trials),
@@ -86,7 +90,7 @@ def from_confirmation(setting: Setting, confirmation: Confirmation, seconds: flo
         speedup=chosen.interval.factor,
         interval=bounds,
         lossless=chosen.verdict.lossless,
-        confirmed=chosen.interval.above_zero
+        confirmed=chosen.gain.above_zero
         and not chosen.verdict.reason
         and not broken(chosen.limits)
         and _can_be_confirmed(chosen.trial),
@@ -102,7 +106,7 @@ def from_trial(setting: Setting, trial: Trial, seconds: float, results: Sequence
     kept = found_in(setting.context.settings.constraints, trial.metrics, trial.speedup)
     over = trial.cause is Cause.LIMITS
     complete = trial.status is Status.COMPLETE or over  # what differs where it must not has failed
-    above = complete and not over and trial.interval is not None and trial.interval[0] > 1
+    above = complete and not over and _gains(setting, trial)
     several = (setting.context.settings, setting.trials, trial, trial.gains)
     enough = break_even.break_even(results, CANDIDATE, setting.context.settings, trial.output_law) if complete else None
     details = {
@@ -113,6 +117,7 @@ def from_trial(setting: Setting, trial: Trial, seconds: float, results: Sequence
         "trial": trial.number,
         "lossless": dict(trial.lossless),
         "log_gains": means(trial.gains),
+        **_each(setting, trial),
         **_limits(setting, trial, kept),
         **break_even.record(enough, results, CANDIDATE, setting.context.settings),
         **(robust.details(*several) if complete else {}),
@@ -158,6 +163,37 @@ def concluded(
 ) -> Result:
     """A result whose numbers were found elsewhere."""
     return _result(setting, parameters, details={**_measured(setting, seconds), **details}, **numbers)
+
+
+def _gains(setting: Setting, trial: Trial) -> bool:
+    """Whether a trial that nobody chose is shown to be better than no speculation, by the rule where there is one."""
+    settings = setting.context.settings
+    found = objectives.objectives_of(settings)
+    if not found.several:
+        return trial.interval is not None and trial.interval[0] > 1
+    kept = not broken(found.rule.limits(found.factors_of(trial)))
+    return kept and found.rule_interval(found.gains_of(trial), settings).above_zero
+
+
+def _each(setting: Setting, trial: Trial) -> dict[str, Any]:
+    """Every objective's factor, where there are several."""
+    found = objectives.objectives_of(setting.context.settings)
+    first = (trial.speedup, trial.interval)
+    return {"objectives": objectives.record(found.names, first, trial.further)} if found.several else {}
+
+
+def _front(setting: Setting, confirmation: Confirmation) -> dict[str, Any]:
+    """Of several objectives: those of the chosen configuration on the held-out prompts, and the front of the search."""
+    settings, chosen = setting.context.settings, confirmation.chosen
+    found = objectives.objectives_of(settings)
+    if not found.several:
+        return {}
+    first = (chosen.interval.factor, chosen.interval.factor_bounds)
+    return {
+        "objectives": objectives.record(found.names, first, chosen.further),
+        "by_rule": {"factor": chosen.gain.factor, "interval": chosen.gain.factor_bounds},
+        "pareto": pareto.record(setting.contenders, chosen.trial, found, settings.study),
+    }
 
 
 def _can_be_confirmed(trial: Trial) -> bool:
@@ -206,7 +242,11 @@ def _limits(setting: Setting, trial: Trial, held_out: Sequence[Found]) -> dict[s
     """Nothing where nothing was limited."""
     if not held_out:
         return {}
-    search = found_in(setting.context.settings.constraints, trial.metrics, trial.speedup)
+    settings = setting.context.settings
+    found = objectives.objectives_of(settings)
+    search = found_in(settings.constraints, trial.metrics, trial.speedup)
+    if len(held_out) > len(search):
+        search += found.rule.limits(found.factors_of(trial))
     return {"constraints": limits.record(search, held_out)}
 
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from autotune import arms
-from autotune.analysis import Gains, Verdict, gains, verdict
+from autotune.analysis import Gains, Verdict, verdict
 from autotune.constraints import Found, broken, found_in
-from autotune.enough import enough, most_passes
+from autotune.enough import all_end, enough, most_passes
 from autotune.errors import RunError
 from autotune.inputs import Inputs
-from autotune.metrics import OBJECTIVES
+from autotune.objectives import factor, objectives_of
 from autotune.robust import interval as value
 from autotune.robust.parts import Part, visits
 from autotune.robust.shares import summary_of
@@ -22,7 +22,7 @@ from autotune.settings import Settings
 from autotune.space import Space
 from autotune.stats import Interval
 from autotune.ties import Tie, ties
-from autotune.trial import Trial
+from autotune.trial import Factor, Trial
 from autotune.worker.client import Worker
 from autotune.worker.protocol import WorkerProblem
 
@@ -32,7 +32,9 @@ ATTEMPTS = 2
 
 @dataclass(frozen=True)
 class Confirmed:
-    """One configuration on the held-out prompts."""
+    """One configuration on the held-out prompts. Of several objectives, `interval` is that of the first, `further` has
+    those of the others, and `by_rule` is that of the gain that the rule goes by.
+    """
 
     arm: str
     trial: Trial
@@ -41,6 +43,13 @@ class Confirmed:
     verdict: Verdict
     metrics: dict[str, Any]
     limits: Sequence[Found] = ()
+    further: Mapping[str, Factor] = field(default_factory=dict)
+    by_rule: Interval | None = None
+
+    @property
+    def gain(self) -> Interval:
+        """What decides."""
+        return self.by_rule or self.interval
 
 
 @dataclass(frozen=True)
@@ -81,12 +90,12 @@ def confirm(
     """
     names = dict(zip((WINNER, RUNNER_UP), contenders, strict=False))
     results, ended = _measured(worker, settings, inputs.parts["confirm"], names, watch, in_budget)
-    metric = OBJECTIVES[settings.objective.metric]
     found = {name: _confirmed(name, trial, results, settings) for name, trial in names.items()}
     between = None
     if RUNNER_UP in found:
-        apart = gains(results, RUNNER_UP, metric, against=WINNER)
-        between = value.between(gains(results, WINNER, metric), apart, settings, ahead)
+        objectives = objectives_of(settings)
+        base, apart = objectives.gains(results, WINNER), objectives.gains(results, RUNNER_UP, against=WINNER)
+        between = value.between(objectives.rule.together(base), objectives.rule.together(apart), settings, ahead)
     chosen, why, tie = choose(found, between, inputs.space, settings.study.tie_margin)
     name, why = by_limits(found, chosen, why)
     tie = tie if name == chosen else None
@@ -151,7 +160,7 @@ def _visited(
     in_budget: Callable[[], bool],
 ) -> tuple[list[UnitResult], str]:
     """The planned passes, and more while an interval is wide; with why it ended where that is not plain."""
-    load, metric = settings.load, OBJECTIVES[settings.objective.metric]
+    load, objectives = settings.load, objectives_of(settings)
     most = most_passes(load.confirm_passes, settings)
     plan = visits(load, parts, most, (BASELINE, *names), most_passes(load.passes, settings))
     rule = enough(settings, len(plan) // most, load.confirm_passes, early=False)
@@ -159,28 +168,35 @@ def _visited(
     for done, step in enumerate(plan, start=1):
         watch(done - 1, rule.expected(done - 1))
         results.append(worker.measure(step.unit, "confirm", step.indices, step.repeat, step.order, step.arrivals))
-        endings = [rule.ends(gains(results, name, metric), done) for name in names] if done >= rule.planned else [None]
-        if None not in endings:
-            return results, next(filter(None, endings), "")
-        if done >= rule.planned and done % rule.visits == 0 and not in_budget():
+        if done < rule.planned:
+            continue
+        ended = all_end(rule, [each for name in names for each in objectives.gains(results, name)], done)
+        if ended is not None:
+            return results, ended
+        if done % rule.visits == 0 and not in_budget():
             return results, f"study.budget_minutes was spent after {done} visits"
     return results, ""
 
 
 def _confirmed(name: str, trial: Trial, results: list[UnitResult], settings: Settings) -> Confirmed:
-    measured = gains(results, name, OBJECTIVES[settings.objective.metric])
-    if not measured:
+    objectives = objectives_of(settings)
+    measured = objectives.gains(results, name)
+    factors = {each: factor(own, (), settings) for each, own in zip(objectives.names, measured, strict=True)}
+    known = {each: found for each, found in factors.items() if found is not None}
+    if len(known) < len(factors):
         raise RunError(
             "no held-out answer had two tokens or more; raise workload.max_tokens or choose another workload"
         )
-    found = value.value_of(measured, settings)
-    metrics = summary_of(results, name)
+    metrics, found = summary_of(results, name), value.value_of(measured[0], settings)
+    limits = found_in(settings.constraints, metrics, found.factor)
     return Confirmed(
         name,
         trial,
-        measured,
+        measured[0],
         found,
         verdict(results, name, trial.output_law),
         metrics,
-        found_in(settings.constraints, metrics, found.factor),
+        [*limits, *objectives.rule.limits([each.factor for each in known.values()])],
+        {each: known[each] for each in objectives.names[1:]},
+        objectives.rule_interval(measured, settings) if objectives.several else None,
     )

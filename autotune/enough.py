@@ -6,6 +6,7 @@ Only the width decides, never where the interval lies, so stopping favours no ou
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -85,6 +86,12 @@ def enough(settings: Settings, visits: int, passes: int, *, early: bool) -> Enou
         study.precision, study.confidence, visits, passes, most_passes(passes, settings), early,
         new_units=makes_new_units(settings.load), mix=settings.mix,
     )  # fmt: skip
+
+
+def all_end(rule: Enough, measured: Sequence[Gains], done: int) -> str | None:
+    """Why nothing more is measured, where several measurements end together; None while one of them goes on."""
+    endings = [rule.ends(each, done) for each in measured]
+    return None if None in endings else next(filter(None, endings), "")
 
 
 def makes_new_units(load: LoadSettings) -> bool:

@@ -9,14 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from autotune import arms, constraints
+from autotune import arms, constraints, objectives
 from autotune.console.display import Display
 from autotune.dimension import METHOD
 from autotune.drafts import draft_folders
 from autotune.environment import environment
-from autotune.errors import RunError, UsageError, nearest
+from autotune.errors import RunError, UsageError
 from autotune.load import check_load, check_windows, most_at_once
-from autotune.metrics import OBJECTIVES
 from autotune.models import model_folder
 from autotune.replay import check_replay, recording_of
 from autotune.robust import choice
@@ -49,9 +48,7 @@ class Inputs:
 
 def check(settings: Settings, *, searching: bool) -> Inputs:
     """UsageError for whatever is wrong, cheapest first."""
-    metric = settings.objective.metric
-    if metric not in OBJECTIVES:
-        raise UsageError(f"unknown objective.metric {metric!r}; {nearest(metric, list(OBJECTIVES))}")
+    objectives.check(settings)
     if settings.methods and not searching:
         raise UsageError(
             f"method {settings.method.name} is several, and one configuration is measured; choose one method"
@@ -88,6 +85,8 @@ def worker_for(settings: Settings, inputs: Inputs) -> Worker:
             inputs.requests,
             inputs.drafts,
             settings.load.slo,
+            weighs=objectives.MEMORY in objectives.objectives_of(settings).names
+            or any(each.name == constraints.MEMORY for each in settings.constraints),
         )
     return Worker(opening, call_limit=settings.study.call_limit, load_limit=settings.study.load_limit)
 

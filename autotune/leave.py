@@ -15,6 +15,7 @@ from autotune.report.write import write_report
 from autotune.result import Result
 from autotune.settings import Settings
 from autotune.study.naming import without_password
+from autotune.tracking.flatten import factor_numbers
 from autotune.tracking.tags import of_result, of_study
 from autotune.tracking.tracker import Tracker
 from engine.metrics.totals import Drafting
@@ -82,7 +83,9 @@ def tracked(result: Result) -> dict[str, Any]:
     """The confirmed numbers, by MLflow names."""
     low, high = result.interval or (None, None)
     factors = {"speedup": result.speedup, "speedup_low": low, "speedup_high": high}
-    confirmed = {named(name, result.output_law): value for name, value in factors.items()}
+    confirmed: dict[str, Any] = {named(name, result.output_law): value for name, value in factors.items()}
+    for one in result.details.get("objectives", ())[1:]:
+        confirmed[f"factor.{one['name']}"] = factor_numbers(one["factor"], one["interval"])
     each = result.details.get("robust", {}).get("confirmed", {})
     by_workload = {named("speedup_by_workload", result.output_law): {w: one["speedup"] for w, one in each.items()}}
     return {

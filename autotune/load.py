@@ -7,7 +7,7 @@ from dataclasses import fields
 from typing import Any
 
 from autotune.errors import UsageError
-from autotune.metrics import OBJECTIVES
+from autotune.metrics import OBJECTIVES, ObjectiveMetric
 from autotune.settings import LoadSettings, Settings
 from workloads import Load, WorkloadError
 
@@ -33,14 +33,18 @@ def check_load(settings: Settings) -> None:
             f"load.concurrency is {load.concurrency}, more than engine.max_num_seqs={most}; "
             "lower one or raise the other"
         )
-    metric = OBJECTIVES[settings.objective.metric]
+    for name in settings.objective.metrics or [settings.objective.metric]:
+        _check_objective(OBJECTIVES[name], settings)
+
+
+def _check_objective(metric: ObjectiveMetric, settings: Settings) -> None:
     if (metric.needs_slo or metric.needs_window) and settings.load.kind == "single":
         raise UsageError(
             f"objective.metric is {metric.name!r}, but load=single serves one request at a time, whatever comes; "
             "choose a load of many requests: closed_loop, poisson, trace, ramp, steps"
         )
     if metric.needs_slo:
-        _check_slo(settings)
+        _check_slo(metric.name, settings)
 
 
 def check_windows(settings: LoadSettings, counts: Mapping[str, int]) -> None:
@@ -65,8 +69,7 @@ def described(settings: LoadSettings) -> dict[str, Any]:
     return {"kind": settings.kind, **load_of(settings).described, **({"slo": slo} if slo else {})}
 
 
-def _check_slo(settings: Settings) -> None:
-    metric = settings.objective.metric
+def _check_slo(metric: str, settings: Settings) -> None:
     if not settings.load.slo.given:
         raise UsageError(
             f"objective.metric is {metric!r}, but load.slo names no limit; give at least one, "

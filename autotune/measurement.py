@@ -78,6 +78,14 @@ GOODPUT = replace(
     unit="times the goodput",
     against="of",
 )
+MEMORY = replace(
+    MEASURED,
+    quantity="memory factor",
+    faster="Less memory than without speculation",
+    slower="More memory than without speculation",
+    unit="times as little memory",
+)
+SPECIAL = {"goodput": GOODPUT, "peak_memory": MEMORY}
 WAITS = {"ttft": "time to first token", "e2e": "time to last token"}
 SENTENCES = {
     LOSSY: "Lossy: This way of verifying accepts drafted tokens that the model itself would not have chosen, so the "
@@ -105,8 +113,8 @@ def measurement(kind: str, objective: str, output_law: str) -> Measurement:
 
 def _measured(objective: str) -> Measurement:
     """Of a time that a reader would not take for speed in general, its name."""
-    if objective == "goodput":
-        return GOODPUT
+    if objective in SPECIAL:
+        return SPECIAL[objective]
     time, _, level = objective.partition("_p")
     if time not in WAITS and not (level and time == "tpot"):
         return MEASURED

@@ -247,8 +247,8 @@ METRICS: tuple[Metric, ...] = (
 
 @dataclass(frozen=True)
 class ObjectiveMetric:
-    """A metric that one run has one value of, so that two arms can be compared run by run. `timed` needs a clock,
-    the others a replay; `needs_slo` needs limits and many requests at once, `needs_window` the latter.
+    """A metric that one run has one value of, so that two arms can be compared run by run. `timed` needs an engine
+    that runs, the others a replay; `needs_slo` needs limits and many requests at once, `needs_window` the latter.
     """
 
     name: str
@@ -273,6 +273,7 @@ OBJECTIVES = {
         ObjectiveMetric("e2e", "s", "lower", partial(mean_of, "e2e")),
         ObjectiveMetric("output_tokens_per_s", "1/s", "higher", tokens_per_second),
         ObjectiveMetric("goodput", "1/s", "higher", compared_goodput, needs_slo=True),
+        ObjectiveMetric("peak_memory", "GiB", "lower", peak_memory),
         ObjectiveMetric("tokens_per_step_cost", "tokens", "higher", tokens_per_step_cost, timed=False),
         *OF_WINDOWS,
     )

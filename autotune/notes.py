@@ -11,7 +11,7 @@ from autotune.analysis import interruptions
 from autotune.confirm import Confirmation
 from autotune.console import words
 from autotune.measurement import measurement_of
-from autotune.metrics import OBJECTIVES
+from autotune.objectives import Objectives, objectives_of
 from autotune.settings import Settings
 from autotune.trial import Trial
 
@@ -33,6 +33,12 @@ def standing(settings: Settings, output_law: str) -> list[str]:
     return [*filter(None, [sentence]), *([cache] if warm else []), *([random] if settings.has_random_weights else [])]
 
 
+def of_several(objectives: Objectives, model_wanted: bool) -> str:
+    """What is different with several objectives, said when the search begins."""
+    model = "; study.model foretells one objective, so it is off and the sampler proposes alone" if model_wanted else ""
+    return f"{', '.join(objectives.names)}; {objectives.rule.words}{model}"
+
+
 def of_load(settings: Settings, baseline: Mapping[str, Any], metrics: Mapping[str, Any]) -> list[str]:
     """What holds where many requests are served at once."""
     sides = {"without speculation": baseline, "with it": metrics}
@@ -45,7 +51,7 @@ def of_load(settings: Settings, baseline: Mapping[str, Any], metrics: Mapping[st
             f"queued ({', '.join(late)}). Times to the first and to the last token then grow with the window; lower "
             "the rate to compare them."
         )
-    if none and OBJECTIVES[settings.objective.metric].needs_slo:
+    if none and any(metric.needs_slo for metric in objectives_of(settings).metrics):
         notes.append(
             f"No request kept the limits {' or '.join(none)}. The factor counts half a request more in every window, "
             "so that there is one; limits that some requests keep on both sides tell more."
@@ -78,10 +84,9 @@ def of_confirmation(settings: Settings, confirmation: Confirmation) -> list[str]
     notes += [f"While confirming, {text}." for text in filter(None, [interruptions(confirmation.results)])]
     if chosen.verdict.reason:
         notes.append(f"Not lossless: {chosen.verdict.reason}.")
-    elif not chosen.interval.above_zero:
-        notes.append(
-            f"{said.gain} could not be confirmed. Deploy without speculation, or try another method or workload."
-        )
+    elif not chosen.gain.above_zero:
+        gain = "By the rule of the objectives, a gain" if objectives_of(settings).several else said.gain
+        notes.append(f"{gain} could not be confirmed. Deploy without speculation, or try another method or workload.")
     return notes
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from autotune.analysis import Gains, means
+from autotune.objectives import Objectives
 from autotune.robust.mix import Mix
 from autotune.robust.race import loses
 from autotune.stats import looks, worse
@@ -22,9 +24,19 @@ class Incumbent:
     rivals: int
 
 
-def incumbent_of(trials: list[Trial]) -> Incumbent | None:
-    ranked = ranking(trials)
-    return Incumbent(ranked[0].number, means(ranked[0].gains), len(ranked)) if ranked else None
+def incumbents(trials: list[Trial], objectives: Objectives) -> list[list[Incumbent]]:
+    """Whom to compare with, metric by metric: the best trial, or of several metrics all that no other is above."""
+    ranked = [trial for trial in ranking(trials) if objectives.factors_of(trial)]
+    best = [trial for trial in ranked if not any(_above(other, trial, objectives) for other in ranked)]
+    return [
+        [Incumbent(trial.number, means(gains), len(ranked)) for gains in objectives.gains_of(trial)]
+        for trial in (best if objectives.several else ranked[:1])
+    ]
+
+
+def _above(left: Trial, right: Trial, objectives: Objectives) -> bool:
+    ours, theirs = objectives.factors_of(left), objectives.factors_of(right)
+    return ours != theirs and all(our >= their for our, their in zip(ours, theirs, strict=True))
 
 
 class Pruner:
@@ -56,3 +68,26 @@ class Pruner:
             rivals=self._incumbent.rivals,
             planned=self._planned,
         )
+
+
+class Pruners:
+    """Stops a trial where one of the `best` is shown to be better on every metric. Each of them has an equal share of
+    `alpha`; that all metrics must agree makes an error rarer still.
+    """
+
+    def __init__(
+        self,
+        best: Sequence[Sequence[Incumbent]],
+        planned: int,
+        *,
+        alpha: float,
+        first: int,
+        mix: Mix | None = None,
+    ) -> None:
+        share = alpha / max(1, len(best))
+        self._each = [[Pruner(one, planned, alpha=share, first=first, mix=mix) for one in each] for each in best]
+
+    def should_stop(self, measured: Sequence[Gains]) -> bool:
+        """`measured` by metric."""
+        pairs = (zip(pruners, measured, strict=True) for pruners in self._each)
+        return any(all(pruner.should_stop(gains) for pruner, gains in pair) for pair in pairs)

@@ -21,13 +21,17 @@ def check_replay(settings: Settings) -> None:
             f"engine={settings.engine.name} does not go with model={settings.model.name}; "
             "engine=replay and a model of recorded responses go together"
         )
-    metric = settings.objective.metric
+    for metric in settings.objective.metrics or [settings.objective.metric]:
+        _check_metric(metric, settings)
+    if settings.replays:
+        _check_recording(settings)
+
+
+def _check_metric(metric: str, settings: Settings) -> None:
     if settings.replays == OBJECTIVES[metric].timed:
         allowed = [name for name, objective in OBJECTIVES.items() if objective.timed != settings.replays]
         why = "a replay measures no time" if settings.replays else "only a replay counts it"
         raise UsageError(f"objective.metric is {metric!r}, but {why}; allowed: {', '.join(allowed)}")
-    if settings.replays:
-        _check_recording(settings)
 
 
 def _check_recording(settings: Settings) -> None:

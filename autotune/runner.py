@@ -10,13 +10,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from autotune import arms
-from autotune.analysis import Gains, gains, interruptions, pooled, verdict
-from autotune.enough import enough, most_passes
+from autotune.analysis import Gains, interruptions, pooled, verdict
+from autotune.enough import all_end, enough, most_passes
 from autotune.limits import judged
-from autotune.metrics import OBJECTIVES
+from autotune.objectives import factor, objectives_of
 from autotune.plan import Step
-from autotune.pruning import Pruner, incumbent_of
-from autotune.robust.interval import value_of
+from autotune.pruning import Pruners, incumbents
 from autotune.robust.parts import Parts, visits, whole
 from autotune.robust.shares import summary_of
 from autotune.samples import BASELINE, CANDIDATE, UnitResult
@@ -59,7 +58,7 @@ class TrialRunner:
     ) -> None:
         load, confirming = settings.load, split == "confirm"
         self._worker, self._settings, self._watch, self._split = worker, settings, watch, split
-        self._metric, self._counts = OBJECTIVES[settings.objective.metric], counts
+        self._objectives, self._counts = objectives_of(settings), counts
         passes = load.confirm_passes if confirming else load.passes
         first = most_passes(load.passes, settings) if confirming else 0
         most = most_passes(passes, settings)
@@ -104,33 +103,31 @@ class TrialRunner:
         short._plan = self._plan[:visits]
         return short.run(-1, parameters).trial
 
-    def _pruner(self, finished: list[Trial], again: bool) -> Pruner:
+    def _pruner(self, finished: list[Trial], again: bool) -> Pruners:
         study = self._settings.study
-        incumbent = None if again else incumbent_of(finished)
-        return Pruner(
-            incumbent, self.units, alpha=study.prune_alpha, first=study.prune_min_units, mix=self._settings.mix
-        )
+        best, mix = [] if again else incumbents(finished, self._objectives), self._settings.mix
+        return Pruners(best, self.units, alpha=study.prune_alpha, first=study.prune_min_units, mix=mix)
 
-    def _measure(self, trial: Trial, results: list[UnitResult], pruner: Pruner) -> Trial:
-        measured: Gains = {}
+    def _measure(self, trial: Trial, results: list[UnitResult], pruner: Pruners) -> Trial:
+        measured: list[Gains] = [{} for _ in self._objectives.metrics]
         for done, step in enumerate(self._plan, start=1):
             self._watch(done - 1, self._enough.expected(done - 1))
             results.append(self._visit(step))
             reason = verdict(results, CANDIDATE, trial.output_law).reason
             if reason:
                 return replace(trial, status=Status.FAILED, cause=Cause.LOSSY, reason=reason)
-            measured = pooled([measured, gains(results[-1:], CANDIDATE, self._metric)])
+            new = self._objectives.gains(results[-1:], CANDIDATE)
+            measured = [pooled(pair) for pair in zip(measured, new, strict=True)]
             if pruner.should_stop(measured):
-                reason = f"stopped after {len(measured)} of {self.units} units"
+                reason = f"stopped after {len(measured[0])} of {self.units} units"
                 return replace(trial, status=Status.PRUNED, cause=Cause.WORSE, reason=reason)
-            ended = self._enough.ends(measured, done)
+            ended = all_end(self._enough, measured, done)
             if ended is not None:
                 trial = replace(trial, ended=ended)
                 break
-        if not measured:
-            return replace(
-                trial, status=Status.FAILED, cause=Cause.UNMEASURED, reason="no answer had two tokens or more"
-            )
+        if missing := [name for name, found in zip(self._objectives.names, measured, strict=True) if not found]:
+            why = f"nothing had a value of {missing[0]}" if measured[0] else "no answer had two tokens or more"
+            return replace(trial, status=Status.FAILED, cause=Cause.UNMEASURED, reason=why)
         return trial
 
     def _visit(self, step: Step) -> UnitResult:
@@ -140,22 +137,28 @@ class TrialRunner:
         """The trial with its numbers, as far as it was measured."""
         if not results:
             return trial
-        own = gains(results, CANDIDATE, self._metric)
-        together = pooled([*(other.own_gains for other in earlier), own])
-        found = value_of(together, self._settings) if together else None
-        return replace(
+        names, settings = self._objectives.names, self._settings
+        own, *rest = self._objectives.gains(results, CANDIDATE)
+        found = factor(own, [other.own_gains for other in earlier], settings)
+        further = {
+            name: factor(each, [other.further[name].own_gains for other in earlier if name in other.further], settings)
+            for name, each in zip(names[1:], rest, strict=True)
+        }
+        trial = replace(
             trial,
             speedup=found.factor if found else None,
-            interval=found.factor_bounds if found else None,
-            interval_method=found.method if found else "",
-            units=len(together),
+            interval=found.interval if found else None,
+            interval_method=found.interval_method if found else "",
+            units=len(found.gains) if found else 0,
             lossless=verdict(results, CANDIDATE, trial.output_law).to_json(),
             metrics=summary_of(results, CANDIDATE),
             baseline=summary_of(results, BASELINE),
-            gains=together,
+            gains=found.gains if found else {},
             own_gains=own,
+            further={name: each for name, each in further.items() if each is not None},
             repeats=tuple(other.number for other in earlier),
             baseline_times=drift.times(results),
             effects=effects.effects(results),
             warnings=tuple(filter(None, [interruptions(results)])),
         )
+        return self._objectives.scored(trial)

@@ -90,8 +90,14 @@ class LoadSettings:
 
 @dataclass(frozen=True)
 class ObjectiveSettings:
+    """`metric` is the one number, or the first of `metrics`; what follows is of several, and null for one."""
+
     name: str
     metric: str
+    metrics: list | None = None
+    rule: str | None = field(default=None, metadata={"choices": ("first", "balanced")})
+    may_lose: float | None = ranged(low=0.0, high=0.99, default=None)
+    weights: list | None = None
 
 
 @dataclass(frozen=True)

@@ -111,10 +111,6 @@ class Space:
                        for further in each[1:]]  # fmt: skip
         return points
 
-    def default_coordinates(self) -> dict[str, Any]:
-        """The configured values as a point of the space, of several methods those of the first."""
-        return self.starts()[0]
-
     def grid(self) -> list[dict[str, Any]]:
         """Every point; only where `size` is known."""
         return [_merged(point) for point in itertools.product(*(list(d.points()) for d in self.dimensions))]

@@ -93,12 +93,24 @@ class StopRule:
 
 def without_progress(trials: Sequence[Trial], margin: float) -> int:
     """How many configurations were tried since the last that beat the best before it by more than `margin`."""
-    best, waited, seen = 0.0, 0, set()
+    best: tuple[float, ...] = ()
+    waited, seen = 0, set()
     for trial in trials:
         new = trial.key not in seen
         seen.add(trial.key)
-        if trial.status is Status.COMPLETE and (trial.speedup or 0.0) > best * (1 + margin):
-            best, waited = trial.speedup or 0.0, 0
+        marks = _marks(trial)
+        if trial.status is Status.COMPLETE and _beyond(marks, best, margin):
+            best, waited = tuple(map(max, marks, best)) if best else marks, 0
         elif new and trial.status in (Status.COMPLETE, Status.PRUNED, Status.INFEASIBLE):
             waited += 1
     return waited
+
+
+def _marks(trial: Trial) -> tuple[float, ...]:
+    """What may be progress: the factor of each objective, and of several what their rule goes by."""
+    factors = (trial.speedup or 0.0, *(each.factor for each in trial.further.values()))
+    return (*factors, *(math.exp(part) for part in trial.score))
+
+
+def _beyond(marks: tuple[float, ...], best: tuple[float, ...], margin: float) -> bool:
+    return not best or any(mark > before * (1 + margin) for mark, before in zip(marks, best, strict=False))

@@ -12,6 +12,17 @@ from autotune.status import Cause, Status
 
 
 @dataclass(frozen=True)
+class Factor:
+    """How many times better than no speculation on one metric: the geometric mean over units of the paired ratio."""
+
+    factor: float
+    interval: tuple[float, float] | None
+    interval_method: str
+    gains: Gains
+    own_gains: Gains
+
+
+@dataclass(frozen=True)
 class Trial:
     """`speedup` is the geometric mean over units of the paired ratio, `interval` its bounds, `gains` the log-ratios
     behind.
@@ -23,6 +34,8 @@ class Trial:
     `prediction` is what the model said before the trial, `evidence` what it learns from it (autotune/model).
     `ended` says why more or less than the plan was measured. `attempts` were not believed and are in none of the
     numbers; `baseline_times` (seconds per token) and `effects` (of the counters) by unit are what others are judged by.
+    Of several objectives, `speedup` and what belongs to it are those of the first, `further` those of the others by
+    metric, and `score` is what their rule goes by.
     """
 
     number: int
@@ -54,6 +67,8 @@ class Trial:
     attempts: tuple[Mapping[str, Any], ...] = ()
     baseline_times: Mapping[str, list[float]] = field(default_factory=dict)
     effects: Mapping[str, str] = field(default_factory=dict)
+    further: Mapping[str, Factor] = field(default_factory=dict)
+    score: tuple[float, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -62,6 +77,11 @@ class Trial:
     def key(self) -> tuple[tuple[str, Any], ...]:
         """Equal for trials of the same configuration."""
         return key_of(self.parameters)
+
+    @property
+    def rank(self) -> tuple[float, ...]:
+        """Larger is better, among the trials of one study."""
+        return self.score or (self.speedup or 0.0,)
 
 
 def key_of(parameters: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
@@ -83,8 +103,14 @@ def trial_from_json(plain: Mapping[str, Any]) -> Trial:
             "repeats": tuple(known.get("repeats", ())),
             "warnings": tuple(known.get("warnings", ())),
             "attempts": tuple(known.get("attempts", ())),
+            "further": {name: _factor(each) for name, each in known.get("further", {}).items()},
+            "score": tuple(known.get("score", ())),
         }
     )
+
+
+def _factor(plain: Mapping[str, Any]) -> Factor:
+    return Factor(**{**plain, "interval": tuple(plain["interval"]) if plain["interval"] else None})
 
 
 def counts(trials: list[Trial]) -> dict[str, int]:
@@ -97,4 +123,4 @@ def ranking(trials: list[Trial]) -> list[Trial]:
     pools the earlier ones.
     """
     latest = {trial.key: trial for trial in trials if trial.status is Status.COMPLETE}
-    return sorted(latest.values(), key=lambda trial: -(trial.speedup or 0.0))
+    return sorted(latest.values(), key=lambda trial: trial.rank, reverse=True)

@@ -7,6 +7,7 @@ import time
 from dataclasses import replace
 from functools import partial
 
+from autotune import notes
 from autotune.conclude import Setting, from_confirmation, without_winner
 from autotune.confirm import Confirmation, confirm
 from autotune.context import Context
@@ -17,6 +18,7 @@ from autotune.leave import leave, running, tracker_for
 from autotune.model.account import account
 from autotune.model.advisor import Advisor
 from autotune.model.evidence import evidence_of
+from autotune.objectives import objectives_of
 from autotune.result import Result
 from autotune.robust.choose import ahead, ordered
 from autotune.runner import TrialRunner
@@ -58,6 +60,7 @@ class Tuning:
         self._advisor = Advisor(self._settings, inputs.space)
         self._budget = Budget(self._settings.study.budget_minutes)
         self._guard = Guard(self._settings.study)
+        self._objectives = objectives_of(self._settings)
         watch = self._guard.looking(self._display.step)
         self._runner = TrialRunner(worker, self._settings, inputs.counts, watch, parts=inputs.parts)
         self._tracker = tracker_for(context, study.ledger.key)
@@ -88,7 +91,7 @@ class Tuning:
 
     def _take_up(self) -> None:
         """Write down what an interrupted run of this study had measured, and say what is ahead."""
-        trials = self._ledger.finished()
+        trials = self._records()
         for trial in trials:
             self._write(trial)
         study = {"name": self._ledger.name, "storage": self._study.url, "trials_found": len(trials)}
@@ -96,6 +99,8 @@ class Tuning:
         self._display.plan(self._total, next(iter(ranking(trials)), None))
         if text := words(self._settings):
             self._display.say(text)
+        if self._objectives.several:
+            self._display.say(f"several objectives: {notes.of_several(self._objectives, self._settings.study.model)}")
         if trials:
             self._display.say(
                 f"study {self._ledger.name} goes on: {len(trials)} of {self._total} trials are there already"
@@ -108,12 +113,16 @@ class Tuning:
 
     def _finished(self) -> list[Trial]:
         """All that ended. What other workers measured is written down and shown like our own."""
-        trials = self._ledger.finished()
+        trials = self._records()
         for trial in trials:
             if trial.number not in self._written:
                 self._write(trial)
                 self._display.trial(trial, next(iter(ranking(trials)), None))
         return trials
+
+    def _records(self) -> list[Trial]:
+        """Scored by the rule of this command, which may be another than that of the run before."""
+        return [self._objectives.scored(trial) for trial in self._ledger.finished()]
 
     def _write(self, trial: Trial) -> None:
         self._written.add(trial.number)
@@ -188,12 +197,12 @@ class Tuning:
         return made[-1] if theirs is None else result_from(theirs, str(self._folder.path))
 
     def _conclude(self, environment: dict, began: float, stopped: str, watched: str) -> Result:
-        trials = self._ledger.finished()
+        trials = self._records()
         knobs = self._knobs(trials)
         found = ordered(contenders(trials, knobs.dead, self._inputs.space, self._settings), self._settings.mix)
-        told = account(trials, self._advisor.model, self._settings.study.model)
-        trust, notes = trusted(trials, knobs, watched), doubts(trials, knobs)
-        setting = Setting(self._context, environment, trials, self._ledger.name, told, trust, notes, stopped)
+        told = account(trials, self._advisor.model, self._advisor.on)
+        trust, doubted = trusted(trials, knobs, watched), doubts(trials, knobs)
+        setting = Setting(self._context, environment, trials, self._ledger.name, told, trust, doubted, stopped, found)
         if not found:
             return without_winner(setting, time.perf_counter() - began)
         confirmation = self._confirm(found[:2], ahead(found[0], found, self._settings.mix))

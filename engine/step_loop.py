@@ -81,6 +81,11 @@ class StepLoop:
         self._verifier = build_verifier(config)
         self._reset_counters()
 
+    def forget_drafts(self) -> None:
+        """No speculation, and no weights or caches of drafts are kept for later. Only while idle."""
+        self.configure_speculation(None)
+        self._proposers.forget(self._proposer)
+
     @torch.inference_mode()
     def step(self) -> list[RequestOutput]:
         """One step of every running sequence; returns the requests that finished in it."""

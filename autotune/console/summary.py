@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from autotune.console import words
+from autotune.console.front import front_table
 from autotune.measurement import MEASURED
 from autotune.metrics import BATCHES
 from autotune.result import Result
@@ -35,6 +36,8 @@ def print_summary(console: Console, result: Result, steps: list[str]) -> None:
     console.print(_numbers(result))
     if (several := _workloads(result)) is not None:
         console.print(several)
+    if "pareto" in result.details:
+        console.print(front_table(result.details["pareto"]))
     tree = tree_of(result.speculative_config, result.metrics)
     if tree is not None:
         console.print(Text(f"\n{tree.words}, with ranks and the share accepted of the drafts that came so far"))
@@ -68,6 +71,9 @@ def _headline(result: Result) -> Text:
         lossless = "lossless" if result.lossless else said.label.upper() or "NOT LOSSLESS"
         text.append(f", {lossless}", style="" if result.lossless else "bold red")
     text.append("\n" + words.verdict_words(result.speedup, result.interval, said))
+    if further := result.details.get("objectives", ())[1:]:
+        each = [f"{one['name']} {words.factor(one['factor'])} {words.bounds(one['interval'])}" for one in further]
+        text.append("\n" + "  ".join(each) + " against no speculation; above 1 is better")
     parameters = "  ".join(f"{name}={shortened(name, value)}" for name, value in result.parameters.items())
     return text.append("\n" + (parameters or "no parameters"))
 

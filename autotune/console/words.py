@@ -56,6 +56,7 @@ def trial_line(trial: Trial, total: int) -> str:
     number = trial.number + 1  # those that were left out or repeated count on beyond the plan
     place = f"{number}/{max(number, total)}"
     measured = f"{factor(trial.speedup):>6}  {bounds(trial.interval):<14}"
+    measured += "".join(f"  {name} {factor(each.factor)}" for name, each in trial.further.items())
     law = "" if trial.output_law == TARGET else f"  {trial.output_law}"
     each = "".join(f"  {workload} {factor(math.exp(level))}" for workload, level in levels(trial.gains).items())
     return f"{place:>7}  {measured}  {parameters(trial.parameters)}{each}{law}{ending(trial)}"

@@ -42,12 +42,14 @@ class Queue(Protocol):
 
 
 class Advisor:
-    """Fitted anew before every trial. Does nothing where `study.model` is false."""
+    """Fitted anew before every trial. Does nothing where `study.model` is false, and with several objectives."""
 
     def __init__(self, settings: Settings, space: Space) -> None:
         self._settings = settings
         self._space, self._near = space, list[Candidate]()
-        self._on = settings.study.model and bool(space.dimensions) and weighs_alike(settings)
+        several = settings.objective.metrics is not None  # the model foretells one
+        self.on = settings.study.model and not several
+        self._on = self.on and bool(space.dimensions) and weighs_alike(settings)
         self._candidates, self._are_all = candidates(space, settings.study.seed) if self._on else ([], False)
         logs = frozenset(part.path for part in space.parts if part.log)
         self._points = {each.key: self.describe(each.parameters) for each in self._candidates}

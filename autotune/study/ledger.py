@@ -151,9 +151,23 @@ class Ledger:
         for name, violation in record.violations.items():
             trial.set_constraint(name, violation)
         state = TrialState.PRUNED if record.cause is Cause.LOSSY else STATES[record.status]
+        if len(self._study.directions) > 1:
+            self._tell_several(trial, record, state)
+            return
         value = math.log(record.speedup) if record.speedup and state is TrialState.COMPLETE else None
         if state is TrialState.PRUNED and record.speedup and record.status is Status.PRUNED:
             trial.report(math.log(record.speedup), step=record.units)
         if record.status is Status.PREDICTED and record.prediction:
             trial.report(record.prediction["gain"], step=0)
         self._study.tell(trial, value, state=state)
+
+    def _tell_several(self, trial: optuna.Trial, record: Trial, state: TrialState) -> None:
+        """Optuna takes no report of a trial with several values. One that was stopped is told as complete, with its
+        values as far as it was measured: beaten on all of them, it is no example to the sampler, but tells it where.
+        """
+        factors = [record.speedup, *(each.factor for each in record.further.values())]
+        values = [math.log(factor) for factor in factors if factor]
+        known = len(values) == len(self._study.directions)
+        if record.status is Status.PRUNED:
+            state = TrialState.COMPLETE if known else TrialState.FAIL
+        self._study.tell(trial, values if state is TrialState.COMPLETE else None, state=state)

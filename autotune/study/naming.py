@@ -14,14 +14,18 @@ WATCHING = ("log_stats_interval", "metrics_port", "metrics_host")
 """Options of an engine that only tell what it does."""
 
 
+CHOOSING = ("rule", "may_lose", "weights")
+"""Of several objectives, how one configuration is chosen in the end: another rule goes with the same trials."""
+
+
 def base_name(settings: Settings, model: Path) -> str:
     """`study.name`, or the method, the workload and a hash of everything that changes what is measured."""
     return settings.study.name or f"{settings.method.name}-{settings.workload.name}-{fingerprint(settings, model)}"
 
 
 def fingerprint(settings: Settings, model: Path) -> str:
-    """Eight hex digits. How long to search, how to resume and where records and numbers go do not count; weights and
-    traces written anew do.
+    """Eight hex digits. How long to search, how to resume, by which rule to choose, and where records and numbers go do
+    not count; weights and traces written anew do.
     """
     read = filter(None, (settings.model.prompts, settings.model.step_costs, settings.load.path))
     files = [*(model.glob("*.safetensors") if model.is_dir() else [model]), *map(Path, read)]
@@ -29,6 +33,8 @@ def fingerprint(settings: Settings, model: Path) -> str:
     everything = asdict(settings)
     study = {key: everything["study"][key] for key in ("seed", "startup_trials", "prune_alpha", "prune_min_units")}
     measured = {key: value for key, value in everything.items() if key not in ("study", "tracking", "outputs")}
+    for key in CHOOSING:
+        measured["objective"].pop(key)
     for key in WATCHING:
         measured["engine"]["options"].pop(key, None)
     text = json.dumps({**measured, "study": study, "weights": weights}, sort_keys=True, default=str)

@@ -9,6 +9,7 @@ from pathlib import Path
 import optuna
 
 from autotune.errors import UsageError
+from autotune.objectives import objectives_of
 from autotune.settings import Settings
 from autotune.space import Space
 from autotune.study.database import is_shared, open_storage
@@ -16,6 +17,9 @@ from autotune.study.joining import join
 from autotune.study.ledger import COMPLETED, Ledger
 from autotune.study.lock import StudyLock
 from autotune.study.naming import base_name, sqlite_file, storage_url, without_password
+
+OBJECTIVES = "objectives"
+"""Attribute of a study: the names of its objectives, in the order of its values."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +46,10 @@ def open_study(settings: Settings, space: Space, model: Path, say: Callable[[str
     storage = open_storage(url, settings.study)
     ended = {s.study_name: bool(s.user_attrs.get(COMPLETED)) for s in optuna.get_all_study_summaries(storage)}
     name = choose_name(base, ended, settings.study.resume)
-    study = optuna.create_study(storage=storage, study_name=name, direction="maximize", load_if_exists=True)
+    objectives = objectives_of(settings).names
+    directions = [optuna.study.StudyDirection.MAXIMIZE] * len(objectives)
+    study = optuna.create_study(storage=storage, study_name=name, directions=directions, load_if_exists=True)
+    _check_objectives(study, objectives)
     _check_dimensions(study, space)
     if is_shared(url):
         ledger: Ledger = join(study, storage, settings, space, say, anew=ended.get(name, False))
@@ -65,6 +72,20 @@ def choose_name(base: str, existing: dict[str, bool], resume: str) -> str:
 def _run_number(base: str, name: str) -> int:
     tail = name.removeprefix(base + ".")
     return 1 if name == base else int(tail) if name != tail and tail.isdigit() else 0
+
+
+def _check_objectives(study: optuna.Study, names: list[str]) -> None:
+    """Note those of a new study; UsageError where it has others."""
+    noted = study.user_attrs.get(OBJECTIVES)
+    if noted is None and len(study.directions) == len(names):  # new, or from before they were noted
+        study.set_user_attr(OBJECTIVES, names)
+        noted = study.user_attrs[OBJECTIVES]  # read again: where two begin at once, the last has written
+    if noted != names:
+        has = ", ".join(noted or [f"{len(study.directions)} objectives"])
+        raise UsageError(
+            f"study {study.study_name} was begun for {has}, here it is {', '.join(names)}; "
+            f"give this one another study.name, or study.resume=never"
+        )
 
 
 def _check_dimensions(study: optuna.Study, space: Space) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 ALLOWED = re.compile(r"[^\w\-./ :]")
@@ -29,3 +29,9 @@ def numbers(values: Any, step: int, prefix: str = "") -> list[list[Any]]:
         for name, value in flat(values, prefix)
         if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
     ]
+
+
+def factor_numbers(factor: float | None, interval: Sequence[float] | None) -> dict[str, float | None]:
+    """Of one objective among several."""
+    low, high = interval or (None, None)
+    return {"value": factor, "low": low, "high": high}

@@ -14,7 +14,7 @@ from autotune.robust.mix import levels
 from autotune.settings import TrackingSettings
 from autotune.status import Status
 from autotune.tracking.curves import curves
-from autotune.tracking.flatten import flat, numbers
+from autotune.tracking.flatten import factor_numbers, flat, numbers
 from autotune.tracking.journal import Journal
 from autotune.tracking.leftovers import send_leftovers
 from autotune.tracking.sender import Sender, Unreachable
@@ -119,6 +119,7 @@ class Tracker:
         found[named("speedup_by_workload", law)] = {
             name: math.exp(level) for name, level in levels(trial.gains).items()
         }
+        found |= {f"factor.{name}": factor_numbers(each.factor, each.interval) for name, each in trial.further.items()}
         total, curve = 0.0, []
         for step, values in enumerate(trial.own_gains.values(), start=1):
             total += sum(values) / len(values)

@@ -8,13 +8,13 @@ from dataclasses import replace
 from typing import Any
 
 from autotune import arms
-from autotune.analysis import interval_of, means, pooled
+from autotune.analysis import Gains, interval_of, means
 from autotune.dimension import METHOD
-from autotune.robust.interval import value_of
+from autotune.objectives import factor, objectives_of
 from autotune.settings import Settings, StudySettings
 from autotune.space import Space
 from autotune.status import Status
-from autotune.trial import Trial, ranking
+from autotune.trial import Factor, Trial, ranking
 from autotune.trust.effects import DeadKnob, Knob, Knobs, judge, knob_of, merged, same
 
 Parameters = Mapping[str, Any]
@@ -81,8 +81,15 @@ def _legal(parameters: Parameters, settings: Settings) -> bool:
 
 
 def alike(left: Trial, right: Trial, study: StudySettings) -> bool:
-    """As fast as each other, by the units that both measured."""
-    ours, theirs = means(left.own_gains), means(right.own_gains)
+    """As fast as each other, and as good on every further objective, by the units that both measured."""
+    further = left.further.keys() & right.further.keys()
+    return _alike(left.own_gains, right.own_gains, study) and all(
+        _alike(left.further[name].own_gains, right.further[name].own_gains, study) for name in further
+    )
+
+
+def _alike(left: Gains, right: Gains, study: StudySettings) -> bool:
+    ours, theirs = means(left), means(right)
     paired = {unit: [ours[unit] - theirs[unit]] for unit in ours if unit in theirs}
     if not paired:
         return False
@@ -92,8 +99,9 @@ def alike(left: Trial, right: Trial, study: StudySettings) -> bool:
 
 def contenders(trials: Sequence[Trial], dead: Sequence[DeadKnob], space: Space, settings: Settings) -> list[Trial]:
     """The configurations that were measured to the end, dead knobs left out, best first."""
-    found = [_together(group, space, settings) for group in merged(trials, dead)]
-    return sorted(found, key=lambda trial: -(trial.speedup or 0.0))
+    scored = objectives_of(settings).scored
+    found = [scored(_together(group, space, settings)) for group in merged(trials, dead)]
+    return sorted(found, key=lambda trial: trial.rank, reverse=True)
 
 
 def _together(group: Sequence[Trial], space: Space, settings: Settings) -> Trial:
@@ -101,14 +109,22 @@ def _together(group: Sequence[Trial], space: Space, settings: Settings) -> Trial
     if len({trial.key for trial in group}) == 1:
         return group[-1]
     simplest = min(reversed(group), key=lambda trial: space.simplicity(trial.parameters))
-    gains = pooled([trial.own_gains for trial in group])
-    found = value_of(gains, settings)
+    found = factor(simplest.own_gains, [trial.own_gains for trial in group if trial is not simplest], settings)
+    assert found is not None  # each of the group was measured to the end
     return replace(
         simplest,
-        gains=gains,
-        units=len(gains),
+        gains=found.gains,
+        units=len(found.gains),
         speedup=found.factor,
-        interval=found.factor_bounds,
-        interval_method=found.method,
+        interval=found.interval,
+        interval_method=found.interval_method,
+        further={name: _pooled(name, simplest, group, settings) for name in simplest.further},
         repeats=tuple(trial.number for trial in group if trial is not simplest),
     )
+
+
+def _pooled(name: str, simplest: Trial, group: Sequence[Trial], settings: Settings) -> Factor:
+    """Of one further objective."""
+    others = [trial.further[name].own_gains for trial in group if trial is not simplest and name in trial.further]
+    found = factor(simplest.further[name].own_gains, others, settings)
+    return found or simplest.further[name]

@@ -12,6 +12,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 FORGET_PEAK = "5"
 
@@ -33,6 +35,13 @@ def peak() -> int:
                 return 1024 * int(line.split()[1])
     highest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return highest if sys.platform == "darwin" else 1024 * highest
+
+
+def now() -> int:
+    """Bytes, as `peak` counts them."""
+    if (cuda := _cuda()) is not None:
+        return int(cuda.memory_allocated())
+    return int(psutil.Process().memory_info().rss)
 
 
 def _cuda() -> Any:

@@ -28,7 +28,7 @@ class Reply(StrEnum):
 class Opening:
     """What a worker needs to start: which engine, which model, which prompts by split, WARM for those that only fill
     what a method remembers. `concurrency` requests run at once at most. `drafts` are folders by what speculative
-    configs call their drafts.
+    configs call their drafts. `weighs`: memory decides something, so an arm is not charged with drafts of others.
     """
 
     loader: str
@@ -39,6 +39,7 @@ class Opening:
     requests: Mapping[str, Sequence[Request]]
     drafts: Mapping[str, str]
     slo: Slo = field(default_factory=Slo)
+    weighs: bool = False
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from typing import Any
 
 from autotune.errors import UsageError, nearest
 from autotune.samples import BASELINE, Arm, ArmRun, Divergence, UnitResult
+from autotune.worker import memory
 from autotune.worker.disturbance import MOST_DISCARDED, disturbed
 from autotune.worker.judge import judge
 from autotune.worker.prompts import Prompt, prepare, template_of
@@ -35,6 +36,7 @@ class Session:
         self._own = load(self._loader, opening.model_path, opening.engine_options)
         self._other: tuple[Mapping[str, Any], Any] | None = None
         self._arms: dict[str, Arm] = {}
+        self._unneeded: dict[str, int] = {}  # bytes of the drafts of other arms
         self._notes: dict[str, None] = {}  # what the engine warned of, each once
         environment = dict(self._own.environment())
         self._dtype = str(environment.get("dtype", "float32"))
@@ -56,15 +58,27 @@ class Session:
             self._opening = replace(self._opening, concurrency=concurrency)
         self._arms = {arm.name: arm for arm in arms}
         warm = self._prompts[split][: self._opening.concurrency]
+        alone = {arm.name: self._weighed(arm, warm) for arm in arms} if self._opening.weighs else {}
         for arm in arms:
-            engine = self._switch(arm)
-            engine.reset()
-            engine.warm_up(max_batch=self._opening.concurrency)
-            serve(engine, warm, self._opening.concurrency)
-            engine.reset()
-            if self._responses and arm.speculative_config is not None:
-                engine.remember(self._responses)  # a method that cannot says so now
+            self._take_up(arm, warm)
+        self._unneeded = {name: max(0, memory.now() - weight) for name, weight in alone.items()}
         return list(self._notes)
+
+    def _take_up(self, arm: Arm, warm: Sequence[Prompt]) -> None:
+        engine = self._switch(arm)
+        engine.reset()
+        engine.warm_up(max_batch=self._opening.concurrency)
+        serve(engine, warm, self._opening.concurrency)
+        engine.reset()
+        if self._responses and arm.speculative_config is not None:
+            engine.remember(self._responses)  # a method that cannot says so now
+
+    def _weighed(self, arm: Arm, warm: Sequence[Prompt]) -> int:
+        """The memory in use where no drafts are loaded but this arm's, in bytes."""
+        self._engine(arm.engine_options).forget_drafts()
+        gc.collect()
+        self._take_up(arm, warm)
+        return memory.now()
 
     def measure(
         self,
@@ -108,6 +122,7 @@ class Session:
             self._refill(engine)
             opening = self._opening
             runs[name], answers[name] = run_arm(engine, name, prompts, opening.concurrency, arrivals, opening.slo)
+            runs[name] = without(runs[name], self._unneeded.get(name, 0))
         return runs, answers
 
     def _refill(self, engine: Any) -> None:
@@ -149,6 +164,11 @@ class Session:
             gc.collect()
             self._other = (dict(options), load(self._loader, self._opening.model_path, options))
         return self._other[1]
+
+
+def without(run: ArmRun, unneeded: int) -> ArmRun:
+    """The run with the peak that it would have had without so many bytes of others."""
+    return run if run.peak_memory is None or not unneeded else replace(run, peak_memory=run.peak_memory - unneeded)
 
 
 def wall(run: ArmRun) -> float:

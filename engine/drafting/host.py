@@ -27,6 +27,10 @@ class Host:
             self._shelf[key] = build()
         return self._shelf[key]
 
+    def forget(self) -> None:
+        """Empty the shelf; what is no longer used frees its memory."""
+        self._shelf.clear()
+
     def product_for(self, matrices: list[Tensor]) -> Product:
         """The matrix product that the target was found quickest with, where it is exact for these weights too."""
         wanted = self.target.decoder.product

@@ -26,3 +26,8 @@ class Proposers:
         """Clear what `current` remembers; the others are forgotten as a whole."""
         current.reset()
         self._kept = [current]
+
+    def forget(self, current: Proposer) -> None:
+        """Keep nothing but `current`, which must need no weights of its own."""
+        self._kept = [current]
+        self._host.forget()

@@ -5,7 +5,8 @@ A step costs 1 ms plus 5 % for every drafted token; at most `good` tokens of a d
 `good`. A method named in `methods` has a truth of its own: {good: 4, row: 0.05}, or {ranks: [0.6, 0.2], row: 0.05}, the
 chance that the model's token is the draft's first, second, ... choice, whatever the depth. In `chain` a chance below 1
 makes each of the `good` tokens accepted with that chance only, 8 % less for every step between prompt_lookup_max and
-`window` (0: any window is as good); `row` and `level` are what a drafted token costs the target and drafting, in steps.
+`window` (0: any window is as good); `row` and `level` are what a drafted token costs the target and drafting, in steps,
+and a draft of k tokens takes k times `megabytes` from when it is first made until drafts are forgotten.
 A workload named in `workloads` has a truth of its own on top, whatever the method.
 """
 
@@ -51,7 +52,8 @@ class FakeEngine:
         workloads: dict[str, Any] | None = None,
     ) -> None:  # fmt: skip
         self.workloads = workloads or {}
-        self.chain = {"chance": 1.0, "odd": 1, "window": 0, "row": 0.05, "level": 0.0, "crowd": 0.0, **chain}
+        plain = {"chance": 1.0, "odd": 1, "window": 0, "row": 0.05, "level": 0.0, "crowd": 0.0, "megabytes": 0}
+        self.chain = {**plain, **chain}
         self.max_num_seqs, self.methods = max_num_seqs, methods
         self.slow_requests, self.requests = slow_requests, 0
         self.fault, self.fault_at, self.good, self.noise, self.slow = fault, fault_at, good, noise, slow
@@ -59,6 +61,7 @@ class FakeEngine:
         self.tokenizer = FakeTokenizer()
         self.now, self.real = 0.0, False
         self.rng = random.Random(0)
+        self.drafts: dict[int, bytes] = {}
         self.running: list[Any] = []
         self.waiting: list[Any] = []
         self.k = 0
@@ -115,6 +118,13 @@ class FakeEngine:
         for first, last, count in self.buckets:
             if first <= len(self.running) <= last:
                 self.k, self.tree = count, TokenTree.chain(count) if count else TokenTree(())
+
+        if self.k and self.k not in self.drafts:
+            self.drafts[self.k] = b"x" * (self.k * int(self.truth["megabytes"]) * 2**20)
+
+    def forget_drafts(self) -> None:
+        self.configure_speculation(None)
+        self.drafts.clear()
 
     def reset(self) -> None:
         self.stats, self.timing, self.steps_by_batch = SpecDecodingStats(self.k), StepTimings(), StepsByBatch()

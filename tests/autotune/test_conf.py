@@ -48,7 +48,7 @@ def test_the_objectives_are_metrics() -> None:
 def test_a_method_s_start_is_a_legal_point_of_its_space(method: str) -> None:
     settings = settings_for(f"method={method}")
     space = space_of(settings)
-    start = space.parameters(space.default_coordinates())
+    start = space.parameters(space.starts()[0])
     assert set(start) == {dimension.path for dimension in space.dimensions}
     SpeculativeConfig.from_any(arms.speculative_config(settings, start))
     assert arms.speculative_config(settings, start) == arms.speculative_config(settings, {})

@@ -19,13 +19,13 @@ def test_a_difference_keeps_two_keys_in_order() -> None:
     points = [WINDOW.parameters(point) for point in WINDOW.grid()]
     assert len(points) == WINDOW.size == 20
     assert all(point["method.low"] <= point["method.high"] for point in points)
-    assert WINDOW.parameters(WINDOW.default_coordinates()) == WINDOW.defaults
+    assert WINDOW.parameters(WINDOW.starts()[0]) == WINDOW.defaults
 
 
 def test_a_value_outside_its_range_is_refused_with_the_way_out() -> None:
     space = Space(WINDOW.dimensions, {"method.low": 3, "method.high": 2})
     with pytest.raises(UsageError, match=r"method.high is 2, outside what is searched .* method.search.high=null"):
-        space.default_coordinates()
+        space.starts()[0]
 
 
 def test_smaller_is_simpler_in_the_order_of_the_block() -> None:
@@ -41,7 +41,7 @@ def test_steps_of_a_float_are_plain_numbers() -> None:
 
 def test_an_empty_space_has_one_point() -> None:
     assert Space((), {}).size == 1
-    assert Space((), {}).parameters(Space((), {}).default_coordinates()) == {}
+    assert Space((), {}).parameters(Space((), {}).starts()[0]) == {}
 
 
 @pytest.mark.parametrize(

@@ -118,7 +118,7 @@ def test_schedules_never_rise_and_are_drawn_in_one_way(low: int) -> None:
     points = space.grid()
     assert len(points) == space.size
     assert all(space.coordinates(space.parameters(point)) == point for point in points)
-    assert space.parameters(space.default_coordinates()) == {SCHEDULE: None, TOKENS: 3}
+    assert space.parameters(space.starts()[0]) == {SCHEDULE: None, TOKENS: 3}
 
 
 @pytest.mark.parametrize(

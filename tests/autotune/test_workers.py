@@ -167,6 +167,27 @@ def test_a_late_worker_gets_the_result_and_another_command_is_refused(workers) -
     assert "is run with workload.max_tokens=40, here it is 30" in other.communicate()[1]
 
 
+def test_several_objectives(workers) -> None:
+    group = workers("objective=[tpot,ttft]", "load=closed_loop", "load.passes=4", "study.resume=always")
+    found = [outcome(process) for process in (group.start("UTC"), group.start("UTC"))]
+    for _, line, trials in found:
+        assert sum(line["trials"].values()) == TRIALS
+        assert len({tuple(trial["parameters"].items()) for trial in trials}) == TRIALS
+        assert all(trial["further"]["ttft"]["factor"] > 0 for trial in trials if trial["status"] == "complete")
+    folders = [Path(line["outputs"]) for _, line, _ in found]
+    fronts = [json.loads((folder / "best.json").read_text())["details"]["pareto"] for folder in folders]
+    assert fronts[0] == fronts[1]
+    for words, text in (
+        ("objective=tpot", "was begun for tpot, ttft, here it is tpot"),
+        ("objective.rule=balanced", ""),
+    ):
+        group.change(words)
+        other = group.start("UTC")
+        assert other.wait(LIMIT) == 2
+        assert (text or "is run with objective.rule=first, here it is balanced") in other.communicate()[1]
+        group.change("objective=[tpot,ttft]")
+
+
 def test_what_the_model_leaves_out_is_no_trial(workers) -> None:
     group = workers("study.model=true")
     found = [outcome(process) for process in (group.start("UTC"), group.start("UTC"))]
