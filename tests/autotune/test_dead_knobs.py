@@ -12,7 +12,7 @@ import pytest
 from autotune.confirm import RUNNER_UP, WINNER
 from autotune.dimension import Dimension
 from autotune.samples import Counters
-from autotune.settings import StudySettings
+from autotune.settings import ObjectiveSettings, StudySettings
 from autotune.space import Space
 from autotune.stats import Interval
 from autotune.status import Cause, Status
@@ -86,7 +86,7 @@ def test_trials_of_one_configuration_are_pooled_under_the_simplest() -> None:
     trials = [trial(0, 4, 5, "a"), trial(1, 6, 2, "b", 0.2), trial(2, 4, 3, "a"), trial(3, 4, 9, "c")]
     knobs = judge(trials[:3], lambda left, right: alike(left, right, STUDY))
     assert [[t.number for t in group] for group in merged(trials, knobs.dead)] == [[0, 2], [1], [3]]
-    settings: Any = SimpleNamespace(study=STUDY, mix=None)
+    settings: Any = SimpleNamespace(study=STUDY, mix=None, objective=ObjectiveSettings("tpot", "tpot"))
     first = next(t for t in contenders(trials, knobs.dead, KN, settings) if t.parameters["method.k"] == 4 and t.repeats)
     assert first.parameters == {"method.k": 4, "method.n": 3}
     assert first.repeats == (0,)
