@@ -104,6 +104,7 @@ def _seen(run: Run) -> dict[str, Any]:
         "workloads": workloads.workloads(run),
         "workload_head": workloads.workload_head(run),
         "workload_rows": workloads.workload_rows(run),
+        "alone": workloads.alone_rows(run),
         "break_even": break_even(run),
         "pareto": pareto(run),
         "objectives": objective_rows(run),

@@ -44,12 +44,26 @@ def workloads(run: Run) -> Chart | None:
 
 
 def workload_rows(run: Run) -> list[dict[str, Any]]:
-    """For the table on the page: the configurations, the chosen one marked."""
+    """For the table on the page: the chosen one on the held-out prompts, then all on the search's."""
     found = run.details.get("robust") or {}
     names = list(found.get("weights", ()))
-    return [
-        {"cells": _cells(row, names), "chosen": row["trial"] == found["chosen"]} for row in found.get("rows", ())
-    ]  # fmt: skip
+    rows = [{"cells": _cells(row, names), "chosen": row["trial"] == found["chosen"]} for row in found.get("rows", ())]
+    if confirmed := found.get("confirmed"):
+        cells = ["held out", parameters(run.best["parameters"]), *_factors(confirmed, names), ""]
+        return [{"cells": cells, "chosen": True}, *rows]
+    return rows
+
+
+def alone_rows(run: Run) -> list[list[str]]:
+    """What choosing for one workload alone would have led to: its speed on the others, of the best there."""
+    found = run.details.get("robust") or {}
+    names = list(found.get("weights", ()))
+    return [[one["workload"], str(one["trial"] + 1), *_against(one["against_the_best_there"], names)]
+            for one in found.get("singles", ())]  # fmt: skip
+
+
+def _against(found: Mapping[str, Any], names: Sequence[str]) -> list[str]:
+    return [_factor(found[name]["factor"], found[name]["interval"]) if name in found else "itself" for name in names]
 
 
 def workload_head(run: Run) -> list[str]:
@@ -58,11 +72,16 @@ def workload_head(run: Run) -> list[str]:
 
 
 def _cells(row: Row, names: Sequence[str]) -> list[str]:
-    by = row["by_workload"]
-    values = [f"{words.factor(by[n]['speedup'])} {words.bounds(by[n]['interval'])}".strip() if n in by else "–"
-              for n in names]  # fmt: skip
-    regret = row.get("regret")
-    return [str(row["trial"] + 1), parameters(row["parameters"]), *values, _percent(regret)]
+    values = _factors(row["by_workload"], names)
+    return [str(row["trial"] + 1), parameters(row["parameters"]), *values, _percent(row.get("regret"))]
+
+
+def _factors(by: Mapping[str, Any], names: Sequence[str]) -> list[str]:
+    return [_factor(by[name]["speedup"], by[name]["interval"]) if name in by else "–" for name in names]
+
+
+def _factor(value: float, bounds: Sequence[float] | None) -> str:
+    return f"{words.factor(value)} {words.bounds(list(bounds) if bounds else None)}".strip()
 
 
 def _percent(share: float | None) -> str:

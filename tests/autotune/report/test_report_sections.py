@@ -16,7 +16,11 @@ from tests.autotune.report import examples
 # What is only there with the data: the heading, the details that bring it, and words from the data.
 SECTIONS: dict[str, tuple[str, dict[str, Any], tuple[str, ...]]] = {
     "pareto": ("Several objectives", {"pareto": examples.PARETO}, ("1.80x [1.70, 1.90]", "no speculation</td>")),
-    "robust": ("One configuration for all workloads", {"robust": examples.ROBUST}, ("1.77x [1.60, 1.90]", "3.1 %")),
+    "robust": (
+        "One configuration for all workloads",
+        {"robust": examples.ROBUST},
+        ("1.77x [1.60, 1.90]", "3.1 %", "1.66x [1.50, 1.80]", "0.85x"),
+    ),
     "break-even": ("acceptance may fall by", {"break_even": examples.BREAK_EVEN}, (">35 %<", "[0.31, 0.47]")),
     "schedule": ("The schedule", {"schedule": examples.SCHEDULE}, ("8 to beyond", "4 to 7", "0.71x [0.61, 0.81]")),
     "contexts": (
