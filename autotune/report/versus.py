@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -34,7 +35,8 @@ UNITS = {metric.name: metric.unit for metric in METRICS}
 
 @dataclass(frozen=True)
 class Versus:
-    """`verdict` is better, worse or same; `bar` the size of the change, 100 for the largest."""
+    """`verdict` is better, worse or same; `bar` the size of the change as a log-ratio, 100 for the
+    largest."""
 
     label: str
     baseline: str
@@ -47,7 +49,7 @@ class Versus:
 def versus(run: Run) -> list[Versus]:
     """Those that both have; nothing where no configuration was found."""
     found = list(_changes(run.best["all_baseline"], run.best["all_metrics"]))
-    largest = max((abs(change) for *_, change in found), default=0.0) or 1.0
+    largest = max((abs(math.log1p(change)) for *_, change in found), default=0.0) or 1.0
     return [_row(*entry, largest) for entry in found]
 
 
@@ -55,7 +57,7 @@ def _changes(base: Mapping[str, Any], mine: Mapping[str, Any]) -> Iterator[tuple
     """Label, metric, digits, both values, and the change as a share of the baseline's."""
     for label, name, level, digits in (*EVERYWHERE, *(UNDER_LOAD if BATCHES in mine else ()), *FURTHER):
         before, after = _value(base, name, level), _value(mine, name, level)
-        if before and after is not None:
+        if before and after:
             yield label, name, digits, before, after, after / before - 1
 
 
@@ -72,7 +74,7 @@ def _row(label: str, name: str, digits: int, before: float, after: float, change
         words.number(after, digits),
         "±0 %" if abs(change) < SAME else f"{change:+.0%}".replace("-", "−").replace("%", " %"),
         _verdict(change, BETTER[name]),
-        100 * abs(change) / largest,
+        100 * abs(math.log1p(change)) / largest,
     )
 
 

@@ -16,6 +16,7 @@ from autotune.report.charts.chart import BLUE, GREY, Chart, axis, figure
 from autotune.report.data import Run
 
 BEST = 1 / 3
+BELIEVED = ("complete", "pruned", "infeasible")
 ENOUGH = 15  # so that five are among the best third: fewer make no distribution
 
 
@@ -51,14 +52,15 @@ def importance(run: Run) -> Chart | None:
 def too_few(run: Run) -> str:
     """A sentence where there is something to compare and not enough of it; else empty."""
     count = len(configurations(run))
-    if not 2 <= count < ENOUGH or not varied(configurations(run)):
+    if count >= ENOUGH or len(varied(configurations(run))) < 2:
         return ""
     return f"Which knobs mattered is not shown: {count} configurations were measured, {ENOUGH} are needed to tell."
 
 
 def configurations(run: Run) -> list[Mapping[str, Any]]:
-    """The last measured trial of each configuration, which pools the earlier ones."""
-    last = {repr(sorted(trial["parameters"].items())): trial for trial in run.measured}
+    """Of each configuration the last trial that can be believed, which pools the earlier ones."""
+    believed = [trial for trial in run.measured if trial["status"] in BELIEVED]
+    last = {repr(sorted(trial["parameters"].items())): trial for trial in believed}
     return list(last.values())
 
 

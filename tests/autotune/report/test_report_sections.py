@@ -101,6 +101,17 @@ def test_importance_needs_enough_trials_and_finds_the_knob_that_decides(tmp_path
     assert "PED-ANOVA" not in few
 
 
+def test_what_is_not_believed_says_nothing_of_a_knob(tmp_path: Path) -> None:
+    trials = [examples.trial(0, 1.2, k=1), examples.trial(1, 9.9, "invalid", k=2), examples.trial(2, 1.3, k=3)]
+    page = text(page_of(tmp_path, trials=trials))
+    assert "9.90x" in page.partition("Knob by knob")[0]
+    assert re.findall(r"<tr><td>(\d)</td><td>([\d.]+x)</td>", page.partition("Knob by knob")[2]) == [
+        ("3", "1.30x"),
+        ("1", "1.20x"),
+    ]
+    assert "are needed to tell" not in page  # one knob has nobody to share with
+
+
 def test_importance_knows_knobs_that_only_some_methods_have(tmp_path: Path) -> None:
     others = [examples.trial(16 + n, 1.1, method="suffix", factor=0.5 * n) for n in range(4)]
     trials = [t | {"parameters": {"method": "ngram", **t["parameters"]}} for t in examples.grid()] + others
