@@ -3,7 +3,7 @@
 import pytest
 import torch
 from attention_cases import case
-from kernel_checks import assert_same
+from kernel_checks import DEVICE, assert_same
 
 from engine.models.attention import Nodes, Planner, Span, attend
 from engine.models.kv_cache import KVCache
@@ -29,7 +29,7 @@ def engine_attention(inputs, tree: bool) -> torch.Tensor:
         nodes = tuple(int(mask) % 2**64 for mask in inputs.masks[sequence, :length]) if tree else ()
         spans.append(Span(slot, root, length, Nodes(root, nodes) if tree else None))
         rows.append(inputs.query[sequence, :length].flatten(1))
-    planner = Planner(inputs.block_len, [inputs.window], inputs.query.dtype, torch.device("cpu"))
+    planner = Planner(inputs.block_len, [inputs.window], inputs.query.dtype, DEVICE)
     groups = planner.groups(spans, [])
     return attend(torch.cat(rows), engine_cache(inputs), 0, groups, inputs.window, inputs.query.shape[3])
 
