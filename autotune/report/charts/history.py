@@ -65,7 +65,7 @@ def _caption(run: Run) -> str:
     skipped = f" Not measured because the model said that it could not win: {left_out}." if left_out else ""
     return (
         "A point is one configuration against no speculation on the same prompts, the bar its interval, the line the "
-        f"best so far. Trials that were clearly worse stopped early, so their bars are wide.{skipped}"
+        f"best so far. Trials that were clearly worse stopped early.{skipped}"
     )
 
 
