@@ -30,10 +30,17 @@ def test_norms_equal_the_reference(rows, width, dtype):
     normed, total = triton.add_rms_norm(x, residual, weight, 1e-5)
     expected = norm_reference.add_rms_norm(x, residual, weight, 1e-5)
     assert_same(normed, expected[0])
-    if dtype == torch.bfloat16 and DEVICE.type == "cpu":  # the interpreter cuts bits off where a GPU rounds
-        assert_same(total, expected[1])
-    else:
-        assert torch.equal(total, expected[1])
+    assert torch.equal(total, expected[1])
+
+
+def test_the_sum_is_rounded_before_it_is_normed():
+    """2048 + 1 is 2048 in float16; the norm of the other column tells which of the two was its neighbour."""
+    from kernels.rms_norm import triton
+
+    x, residual, weight = (torch.tensor(v, device=DEVICE).half() for v in ([[1, 1]], [[2048, 0]], [1, 2882]))
+    expected = norm_reference.add_rms_norm(x, residual, weight, 0.0)
+    assert expected[0][0, 1] > 2882 / (2049**2 / 2 + 0.5) ** 0.5
+    assert torch.equal(triton.add_rms_norm(x, residual, weight, 0.0)[0], expected[0])
 
 
 def test_a_row_of_zeros_is_held_up_by_eps():

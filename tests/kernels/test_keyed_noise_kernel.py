@@ -54,7 +54,8 @@ def test_bits_are_the_engine_s(seed, position):
 def test_quick_noise_is_within_its_bound():
     draw = torch.Generator().manual_seed(0)
     bits = torch.randint(-(1 << 62), 1 << 62, (1 << 15,), generator=draw) * 2
-    near_ends = [reference.signed((1 << 64) - (1 << i)) for i in range(13, 64)] + [1 << i for i in range(63)]
+    near_ends = [reference.signed((1 << 64) - (1 << i)) for i in range(13, 64)]
+    near_ends += [reference.signed((1 << 64) - (i << 11)) for i in range(3, 99, 2)] + [1 << i for i in range(63)]
     bits[: len(near_ends)] = torch.tensor(near_ends)
     exact, quick = torch.empty(1 << 15, dtype=torch.float64), torch.empty(1 << 15)
     exact, quick = exact.to(DEVICE), quick.to(DEVICE)
