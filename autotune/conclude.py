@@ -22,6 +22,7 @@ from autotune.search_space import described as described_space
 from autotune.stats import Interval
 from autotune.status import Cause, Status
 from autotune.trial import Trial, counts
+from autotune.trust.account import notes_of_measurement
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,7 @@ def from_confirmation(setting: Setting, confirmation: Confirmation, seconds: flo
         **_measured(setting, seconds),
         **front,
         **_interval(chosen.interval),
+        **({"trust": {**setting.trust, "confirmation": confirmation.trust}} if confirmation.trust else {}),
         "prompts": "held out from the search",
         "trial": chosen.trial.number,
         "search_speedup": chosen.trial.speedup,
@@ -75,6 +77,7 @@ def from_confirmation(setting: Setting, confirmation: Confirmation, seconds: flo
             *notes.of_confirmation(setting.context.settings, confirmation),
             *robust.notes(*several),
             *(pareto.sentences(front["pareto"]) if front else []),
+            *(notes_of_measurement(confirmation.trust, "The confirmation") if confirmation.trust else []),
             *limits.said(chosen.limits),
             *([enough.sentence] if enough else []),
             *by_method.sentence(setting.context.settings, setting.trials),
@@ -93,6 +96,7 @@ def from_confirmation(setting: Setting, confirmation: Confirmation, seconds: flo
         confirmed=chosen.gain.above_zero
         and not chosen.verdict.reason
         and not broken(chosen.limits)
+        and not confirmation.trust.get("doubts")
         and _can_be_confirmed(chosen.trial),
         metrics=chosen.metrics,
         baseline=confirmation.baseline,
@@ -105,8 +109,9 @@ def from_trial(setting: Setting, trial: Trial, seconds: float, results: Sequence
     lossless = bool(trial.lossless.get("lossless", False))
     kept = found_in(setting.context.settings.constraints, trial.metrics, trial.speedup)
     over = trial.cause is Cause.LIMITS
-    complete = trial.status is Status.COMPLETE or over  # what differs where it must not has failed
-    above = complete and not over and _gains(setting, trial)
+    doubted = trial.status is Status.INVALID  # a number, but none to rely on: the notes of trust say why
+    complete = trial.status is Status.COMPLETE or over or doubted  # what differs where it must not has failed
+    above = complete and not over and not doubted and _gains(setting, trial)
     several = (setting.context.settings, setting.trials, trial, trial.gains)
     enough = break_even.break_even(results, CANDIDATE, setting.context.settings, trial.output_law) if complete else None
     details = {
@@ -123,6 +128,7 @@ def from_trial(setting: Setting, trial: Trial, seconds: float, results: Sequence
         **(robust.details(*several) if complete else {}),
         "notes": [
             *notes.standing(setting.context.settings, trial.output_law),
+            *setting.sentences,
             *([] if complete else [f"The measurement {trial.status}: {trial.reason or trial.cause}."]),
             *(limits.said(kept) if complete else []),
             *(robust.notes(*several) if complete else []),

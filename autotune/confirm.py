@@ -23,6 +23,8 @@ from autotune.space import Space
 from autotune.stats import Interval
 from autotune.ties import Tie, ties
 from autotune.trial import Factor, Trial
+from autotune.trust.account import of_measurement
+from autotune.trust.guard import Guard, doubt_of
 from autotune.worker.client import Worker
 from autotune.worker.protocol import WorkerProblem
 
@@ -55,7 +57,7 @@ class Confirmed:
 @dataclass(frozen=True)
 class Confirmation:
     """`chosen` is what is announced, `why` the reason where it is not simply the search's winner, `ended` why more or
-    less than the plan was measured.
+    less than the plan was measured, `trust` what was doubted of it, `invalid` the results that count nowhere.
     """
 
     chosen: Confirmed
@@ -66,6 +68,8 @@ class Confirmation:
     results: Sequence[UnitResult]
     tie: Tie | None = None
     ended: str = ""
+    trust: Mapping[str, Any] = field(default_factory=dict)
+    invalid: Sequence[Sequence[UnitResult]] = ()
 
 
 class Choice(NamedTuple):
@@ -84,12 +88,18 @@ def confirm(
     watch: Watcher,
     in_budget: Callable[[], bool] = lambda: True,
     ahead: Mapping[str, float] | None = None,
+    guard: Guard | None = None,
 ) -> Confirmation:
     """`contenders` are the winner of the search and, if there is one, the runner-up; `ahead` says by workload how far
-    the best that was found there lies above the winner.
+    the best that was found there lies above the winner. What the guard doubts is measured again; what it doubts to the
+    end is announced as doubted.
     """
     names = dict(zip((WINNER, RUNNER_UP), contenders, strict=False))
-    results, ended = _measured(worker, settings, inputs.parts["confirm"], names, watch, in_budget)
+    believed = (guard or Guard(settings.study)).until_believed(
+        lambda: _measured(worker, settings, inputs.parts["confirm"], names, watch, in_budget),
+        lambda now, before: doubt_of(now[0], before[0] if before else None, tuple(names), settings.study),
+    )
+    results, ended = believed.value
     found = {name: _confirmed(name, trial, results, settings) for name, trial in names.items()}
     between = None
     if RUNNER_UP in found:
@@ -101,7 +111,8 @@ def confirm(
     tie = tie if name == chosen else None
     other = next((entry for key, entry in found.items() if key != name), None)
     baseline = summary_of(results, BASELINE)
-    return Confirmation(found[name], other, between, why, baseline, results, tie, ended)
+    trust, invalid = of_measurement(results, [believed]), [results for results, _ in believed.invalid]
+    return Confirmation(found[name], other, between, why, baseline, results, tie, ended, trust, invalid)
 
 
 def choose(found: dict[str, Confirmed], between: Interval | None, space: Space, margin: float = 0.0) -> Choice:

@@ -5,14 +5,19 @@ from __future__ import annotations
 import time
 import uuid
 from dataclasses import replace
+from typing import Any
 
 from autotune.conclude import Setting, from_trial
 from autotune.context import Context
-from autotune.inputs import check, open_worker, worker_for
+from autotune.inputs import Inputs, check, open_worker, worker_for
 from autotune.leave import leave, running, tracker_for
 from autotune.result import Result
 from autotune.runner import TrialRunner
 from autotune.step_costs import table
+from autotune.trust.account import notes_of_measurement, notes_of_watch, of_measurement
+from autotune.trust.device import watch_of
+from autotune.trust.guard import Guard, Guarded
+from autotune.worker.client import Worker
 
 
 def bench(context: Context) -> Result:
@@ -27,16 +32,38 @@ def bench(context: Context) -> Result:
         with running(tracker, name, context):
             environment = open_worker(worker, context.settings, inputs, context.display)
             context.display.stretch("measuring", 1.0)
-            given = (worker, context.settings, inputs.counts, context.display.step)
-            outcome = TrialRunner(*given, split="confirm", parts=inputs.parts).run(0, {})
-            trial = replace(outcome.trial, samples=context.folder.write_samples("trial-000", outcome.results))
-            context.folder.append_trial(trial)
+            watch, watched = watch_of(environment)
+            guarded = _measured(context, Guard(context.settings.study, watch), worker, inputs)
+            outcome, trial = guarded.outcome, guarded.outcome.trial
             if (costs := table(outcome.results, context.settings, environment)) is not None:
                 context.folder.write_json("step_costs.json", costs)
             tracker.trial(trial, trial)
-            setting = Setting(context, environment, [trial], None)
+            trust, notes = _trust(guarded, watched)
+            setting = Setting(context, environment, [trial], None, trust=trust, trust_notes=notes)
             result = from_trial(setting, trial, time.perf_counter() - began, outcome.results)
             leave(context, result, tracker)
     finally:
         worker.close()
     return result
+
+
+def _measured(context: Context, guard: Guard, worker: Worker, inputs: Inputs) -> Guarded:
+    """The trial, written down, and the attempts at it that were not believed."""
+    step = guard.looking(context.display.step)
+    runner = TrialRunner(worker, context.settings, inputs.counts, step, split="confirm", parts=inputs.parts)
+    guarded = guard.run(lambda: runner.run(0, {}), ())
+    for attempt, results in enumerate(guarded.invalid, start=1):
+        context.folder.write_samples(f"trial-000-invalid-{attempt}", results)
+    samples = context.folder.write_samples("trial-000", guarded.outcome.results)
+    trial = replace(guarded.outcome.trial, samples=samples)
+    context.folder.append_trial(trial)
+    return replace(guarded, outcome=replace(guarded.outcome, trial=trial))
+
+
+def _trust(guarded: Guarded, watched: str) -> tuple[dict[str, Any], list[str]]:
+    """For `details.trust`, and for the reader."""
+    found = of_measurement(guarded.outcome.results, [guarded.believed])
+    return {**found, "device_watch": watched}, [
+        *notes_of_measurement(found, "The measurement"),
+        *notes_of_watch(watched),
+    ]

@@ -29,7 +29,7 @@ from autotune.study.grown import Growth
 from autotune.study.open import OpenStudy, open_study
 from autotune.trial import Trial, ranking
 from autotune.trust.account import notes as doubts
-from autotune.trust.account import trusted
+from autotune.trust.account import notes_of_watch, trusted
 from autotune.trust.device import watch_of
 from autotune.trust.effects import Knobs
 from autotune.trust.guard import Guard, own_machine
@@ -201,7 +201,7 @@ class Tuning:
         knobs = self._knobs(trials)
         found = ordered(contenders(trials, knobs.dead, self._inputs.space, self._settings), self._settings.mix)
         told = account(trials, self._advisor.model, self._advisor.on)
-        trust, doubted = trusted(trials, knobs, watched), doubts(trials, knobs)
+        trust, doubted = trusted(trials, knobs, watched), [*doubts(trials, knobs), *notes_of_watch(watched)]
         setting = Setting(self._context, environment, trials, self._ledger.name, told, trust, doubted, stopped, found)
         if not found:
             return without_winner(setting, time.perf_counter() - began)
@@ -218,7 +218,9 @@ class Tuning:
     def _confirm(self, contenders: list[Trial], ahead: dict[str, float]) -> Confirmation:
         weight = self._runner.confirm_weight
         self._display.stretch("confirming", weight, weight)
-        arguments = (self._worker, self._settings, self._inputs, contenders, self._display.step)
-        confirmation = confirm(*arguments, lambda: self._budget.left > 0, ahead)
+        arguments = (self._worker, self._settings, self._inputs, contenders, self._guard.looking(self._display.step))
+        confirmation = confirm(*arguments, lambda: self._budget.left > 0, ahead, self._guard)
+        for attempt, results in enumerate(confirmation.invalid, start=1):
+            self._folder.write_samples(f"confirm-invalid-{attempt}", results)
         self._folder.write_samples("confirm", confirmation.results)
         return confirmation

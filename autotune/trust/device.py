@@ -8,6 +8,8 @@ from typing import Any
 from autotune.trust.gpu import GpuWatch, NvmlReader
 from autotune.trust.guard import NoWatch, Watch
 
+NOT_WATCHED = "the GPU is not watched"
+
 
 def watch_of(environment: Mapping[str, Any]) -> tuple[Watch, str]:
     """The watch and its description, for an engine that is loaded."""
@@ -18,7 +20,7 @@ def watch_of(environment: Mapping[str, Any]) -> tuple[Watch, str]:
         watch = GpuWatch(NvmlReader(device))
         watch.begin()
     except ImportError:
-        return NoWatch(), "the GPU is not watched: nvidia-ml-py is not installed (pip install nvidia-ml-py)"
+        return NoWatch(), f"{NOT_WATCHED}: nvidia-ml-py is not installed (pip install nvidia-ml-py)"
     except RuntimeError as error:
-        return NoWatch(), f"the GPU is not watched: {error}"
+        return NoWatch(), f"{NOT_WATCHED}: {error}"
     return watch, "the GPU's processes, clocks and memory, and the baseline's own time"

@@ -49,12 +49,16 @@ def times(results: Sequence[UnitResult]) -> dict[str, list[float]]:
     return found
 
 
-def drift(measured: Sequence[Visit], earlier: Sequence[Times], bound: float | None) -> Doubt | None:
-    """`earlier` are the baseline's times of all attempts before, in order; `bound` 0.3 is 30 %."""
+def drift(
+    measured: Sequence[Visit], earlier: Sequence[Times], bound: float | None, again: Times | None = None
+) -> Doubt | None:
+    """`earlier` are the baseline's times of the measurements before, in order, `again` those of an attempt at this one
+    that was doubted: nothing to compare with, but a witness of a new level. `bound` 0.3 is 30 %.
+    """
     if bound is None or not measured:
         return None
-    limit = math.log1p(bound)
-    return within(measured, earlier[-MEMORY:], limit) or against(measured, earlier[-MEMORY:], limit)
+    limit, last = math.log1p(bound), again if again is not None else next(iter(earlier[-1:]), {})
+    return within(measured, earlier[-MEMORY:], limit) or against(measured, earlier[-MEMORY:], last, limit)
 
 
 def within(measured: Sequence[Visit], earlier: Sequence[Times], limit: float) -> Doubt | None:
@@ -74,13 +78,28 @@ def within(measured: Sequence[Visit], earlier: Sequence[Times], limit: float) ->
     return Doubt(Cause.DRIFTED, f"the baseline's time per token moved by {math.expm1(moved):.0%} within the trial")
 
 
-def against(measured: Sequence[Visit], earlier: Sequence[Times], limit: float) -> Doubt | None:
-    """From the last trials; a level that the last attempt had too is the machine's new one."""
+def unsteady(measured: Sequence[Visit], earlier: Sequence[Times], bound: float | None) -> Doubt | None:
+    """Few visits, all to the same unit: none may lie further from another than the bound, nor, where visits to other
+    units tell how much they scatter, than that explains.
+    """
+    values = [math.log(visit.seconds) for visit in measured]
+    if bound is None or len(values) < 2:
+        return None
+    usual = [math.log(seconds / median(times)) for trial in earlier for times in trial.values() for seconds in times]
+    scatter = deviation(usual) if len(usual) >= FEWEST else 0.0
+    moved = max(values) - min(values)
+    if moved <= max(math.log1p(bound), ERRORS * math.sqrt(2) * scatter):
+        return None
+    return Doubt(Cause.DRIFTED, f"the baseline's time per token moved by {math.expm1(moved):.0%} between windows")
+
+
+def against(measured: Sequence[Visit], earlier: Sequence[Times], last: Times, limit: float) -> Doubt | None:
+    """From the last trials; a level that the `last` attempt had too is the machine's new one."""
     level, scatter, shared = level_of(measured, reference(earlier))
     if not shared or abs(level) <= max(limit, ERRORS * MEDIAN_ERROR * scatter / math.sqrt(shared)):
         return None
-    last, _, also = level_of(measured, reference(earlier[-1:]))
-    if also and abs(last) <= limit:
+    newest, _, also = level_of(measured, reference([last]))
+    if also and abs(newest) <= limit:
         return None
     return Doubt(Cause.DRIFTED, f"the baseline's time per token is {math.expm1(level):+.0%} against earlier trials")
 

@@ -18,13 +18,18 @@ CHANCE = 0.01
 FEWEST = 8
 
 
-def unfair(results: Sequence[UnitResult]) -> Doubt | None:
+def unfair(results: Sequence[UnitResult], arms: Sequence[str] = (CANDIDATE,)) -> Doubt | None:
+    """The first of the arms that is."""
+    return next(filter(None, (_unfair(results, arm) for arm in arms)), None)
+
+
+def _unfair(results: Sequence[UnitResult], arm: str) -> Doubt | None:
     """A sign test over visits on the difference of the arms' shares, and a median beyond the bound."""
-    shares = ((share(result.runs[CANDIDATE]), share(result.runs[BASELINE])) for result in results)
+    shares = ((share(result.runs[arm]), share(result.runs[BASELINE])) for result in results)
     differences = [ours - theirs for ours, theirs in shares if ours is not None and theirs is not None]
     if len(differences) < FEWEST or abs(median(differences)) <= BOUND or sign_chance(differences) > CHANCE:
         return None
-    held, more = "the candidate" if median(differences) > 0 else "the baseline", abs(median(differences))
+    held, more = f"the {arm}" if median(differences) > 0 else "the baseline", abs(median(differences))
     return Doubt(Cause.UNFAIR, f"other processes held up {held} by {more:.0%} of its time more than the other arm")
 
 
@@ -34,7 +39,7 @@ def share(run: ArmRun) -> float | None:
 
 
 def stolen_share(results: Sequence[UnitResult]) -> float | None:
-    """Of all that was measured."""
+    """Of all that was measured, the mean over runs; None where no run knows."""
     shares = [found for result in results for run in result.runs.values() if (found := share(run)) is not None]
     return sum(shares) / len(shares) if shares else None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
 import psutil
 
@@ -14,10 +14,12 @@ from autotune.settings import StudySettings
 from autotune.status import Status
 from autotune.trial import Trial
 from autotune.trust.doubt import Doubt
-from autotune.trust.drift import drift, visits
+from autotune.trust.drift import drift, times, visits
 from autotune.trust.fairness import unfair
 
+T = TypeVar("T")
 Run = Callable[[], Outcome]
+TOLD = (Status.COMPLETE, Status.PRUNED)
 
 
 class Watch(Protocol):
@@ -38,11 +40,30 @@ class NoWatch:
 
 
 @dataclass(frozen=True)
+class Believed(Generic[T]):
+    """The last attempt, why even that is doubted, and all that were, with the reasons."""
+
+    value: T
+    doubt: Doubt | None
+    doubted: Sequence[tuple[T, Doubt]]
+
+    @property
+    def invalid(self) -> list[T]:
+        """The attempts that were thrown away."""
+        return [value for value, _ in self.doubted if value is not self.value]
+
+
+@dataclass(frozen=True)
 class Guarded:
-    """The attempt that counts, and the results of those that do not."""
+    """The attempt that counts; `believed` has those that do not."""
 
     outcome: Outcome
-    invalid: Sequence[Sequence[UnitResult]] = ()
+    believed: Believed[Outcome]
+
+    @property
+    def invalid(self) -> list[Sequence[UnitResult]]:
+        """The results of the attempts that were thrown away."""
+        return [attempt.results for attempt in self.believed.invalid]
 
 
 def our_processes() -> list[int]:
@@ -78,30 +99,44 @@ class Guard:
     def run(self, run: Run, finished: Sequence[Trial]) -> Guarded:
         """Repeat what is doubted. The last attempt is marked invalid where it is doubted too."""
         earlier = [trial.baseline_times for trial in finished if trial.baseline_times]
-        attempts: list[dict[str, Any]] = []
-        invalid: list[Sequence[UnitResult]] = []
+
+        def judge(outcome: Outcome, before: Outcome | None) -> Doubt | None:
+            again = None if before is None else before.trial.baseline_times
+            return drift(visits(outcome.results), earlier, self._study.max_drift, again) or unfair(outcome.results)
+
+        found = self.until_believed(run, judge, lambda outcome: outcome.trial.status in TOLD)
+        outcome, attempts = found.value, tuple(_attempt(outcome.trial, doubt) for outcome, doubt in found.doubted)
+        marks: dict[str, Any] = {"attempts": attempts}
+        if found.doubt is not None:
+            marks |= {"status": Status.INVALID, "cause": found.doubt.cause, "reason": found.doubt.reason}
+        trial = replace(outcome.trial, **marks)
+        return Guarded(replace(outcome, trial=trial), found)
+
+    def until_believed(
+        self, measure: Callable[[], T], judge: Callable[[T, T | None], Doubt | None],
+        tells: Callable[[T], bool] = lambda value: True,
+    ) -> Believed[T]:  # fmt: skip
+        """What `measure` returns, measured again while the device or `judge` (of it, and of the attempt before) doubts
+        it. What does not `tell` is no measurement, and is taken as it is.
+        """
+        doubted: list[tuple[T, Doubt]] = []
         while True:
-            outcome = run()
-            doubt = self._doubt(outcome, earlier)
-            if doubt is None:
-                return Guarded(_with(outcome, attempts=tuple(attempts)), invalid)
-            attempts.append(_attempt(outcome.trial, doubt))
-            if len(attempts) > self._study.max_repeats:
-                marks = {"status": Status.INVALID, "cause": doubt.cause, "reason": doubt.reason}
-                return Guarded(_with(outcome, attempts=tuple(attempts), **marks), invalid)
-            invalid.append(outcome.results)
-            earlier.append(outcome.trial.baseline_times)
-
-    def _doubt(self, outcome: Outcome, earlier: Sequence[Any]) -> Doubt | None:
-        self.watch.look()
-        seen = self.watch.doubt(self._ours())
-        if outcome.trial.status not in (Status.COMPLETE, Status.PRUNED):
-            return None
-        return seen or drift(visits(outcome.results), earlier, self._study.max_drift) or unfair(outcome.results)
+            value = measure()
+            self.watch.look()
+            seen = self.watch.doubt(self._ours())
+            doubt = (seen or judge(value, doubted[-1][0] if doubted else None)) if tells(value) else None
+            if doubt is not None:
+                doubted.append((value, doubt))
+            if doubt is None or len(doubted) > self._study.max_repeats:
+                return Believed(value, doubt, doubted)
 
 
-def _with(outcome: Outcome, **values: Any) -> Outcome:
-    return replace(outcome, trial=replace(outcome.trial, **values))
+def doubt_of(
+    results: Sequence[UnitResult], before: Sequence[UnitResult] | None, arms: Sequence[str], study: StudySettings
+) -> Doubt | None:
+    """Of a measurement that stands alone, by its own records and those of the doubted attempt before it."""
+    again = None if before is None else times(before)
+    return drift(visits(results), (), study.max_drift, again) or unfair(results, arms)
 
 
 def _attempt(trial: Trial, doubt: Doubt) -> dict[str, Any]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,11 +16,13 @@ from autotune.samples import BASELINE, CANDIDATE, ArmRun, Counters, RequestSampl
 from autotune.settings import StudySettings
 from autotune.status import Cause, Status
 from autotune.trial import Trial
+from autotune.trust.account import notes_of_measurement, notes_of_watch, of_measurement
+from autotune.trust.device import watch_of
 from autotune.trust.doubt import Doubt
-from autotune.trust.drift import Visit, drift, times, visits
+from autotune.trust.drift import Visit, drift, times, unsteady, visits
 from autotune.trust.fairness import sign_chance, stolen_share, unfair
 from autotune.trust.gpu import GpuWatch, Reading, nvml_name
-from autotune.trust.guard import Guard
+from autotune.trust.guard import Guard, NoWatch, doubt_of
 from autotune.worker.processor import since, waited_for_core
 
 STUDY = StudySettings(None, None, "auto", 12, 3, 0, 0.05, 5, 0.95, 500, 60.0, 60.0, 3)
@@ -234,3 +239,114 @@ def test_a_study_on_a_machine_that_slows_down_for_a_while(commands) -> None:
     assert again[0]["status"] == "complete"
     assert "could not be believed and count nowhere" in done.out
     assert list(done.folder.glob("samples/trial-*-invalid-1.jsonl"))
+
+
+def trust_of(done) -> dict:
+    return json.loads((done.folder / "best.json").read_text())["details"]["trust"]
+
+
+BENCH = ("workload.num_confirm_prompts=16", "load.confirm_passes=2")
+
+
+def test_a_bench_on_a_machine_that_slows_down_for_a_while(commands) -> None:
+    done = commands.bench(*BENCH, "engine.slow_requests=[40,80]")
+    assert done.status == 0, done.err
+    trust = trust_of(done)
+    assert [attempt["cause"] for attempt in trust["invalid_attempts"]] == ["the baseline drifted"]
+    assert trust["doubts"] == []
+    assert done.line["confirmed"]
+    assert "The measurement was made again, because the baseline's time" in done.out
+    assert (done.folder / "samples" / "trial-000-invalid-1.jsonl").is_file()
+
+
+def test_a_bench_that_is_doubted_to_the_end_has_a_number_and_confirms_nothing(commands) -> None:
+    done = commands.bench(*BENCH, "engine.slow_requests=[40,80]", "study.max_repeats=0")
+    assert done.status == 0, done.err
+    assert (done.line["speedup"] > 1, done.line["confirmed"], done.line["trials"]["invalid"]) == (True, False, 1)
+    assert len(trust_of(done)["doubts"]) == 1
+    assert "The measurement is doubted, so it confirms nothing: the baseline's time" in done.out
+
+
+def test_a_quiet_bench_has_nothing_to_say(commands) -> None:
+    done = commands.bench(*BENCH)
+    assert trust_of(done)["invalid_attempts"] == trust_of(done)["doubts"] == []
+    assert "doubted" not in done.out
+    assert "made again" not in done.out
+
+
+@pytest.mark.parametrize(("repeats", "sure"), [(1, True), (0, False)])
+def test_a_confirmation_that_is_doubted_is_made_again(commands, repeats: int, sure: bool) -> None:
+    """One trial of 8 prompts is over before the machine slows down for a while."""
+    done = commands.tune("study.n_trials=1", "study.knob_visits=0", *BENCH, "engine.slow_requests=[80,120]",
+                         f"study.max_repeats={repeats}")  # fmt: skip
+    assert done.status == 0, done.err
+    assert [trial["attempts"] for trial in done.trials] == [[]]
+    found = trust_of(done)["confirmation"]
+    assert (len(found["invalid_attempts"]), len(found["doubts"])) == (1, 1 - repeats)
+    assert done.line["confirmed"] is sure
+    assert ("The confirmation was made again" in done.out) is sure
+    assert (done.folder / "samples" / "confirm-invalid-1.jsonl").is_file() is sure
+
+
+def test_an_attempt_that_drifted_within_is_no_measure_for_the_next(commands) -> None:
+    """Alone, and with no earlier trial: the repetition is compared with itself only."""
+    results = [result(i, (0.0, 0.0), 0.01 if i < 8 else 0.02) for i in range(16)]
+    again = [result(i, (0.0, 0.0), 0.01) for i in range(16)]
+    assert doubt_of(results, None, (CANDIDATE,), STUDY) is not None
+    assert doubt_of(again, results, (CANDIDATE,), STUDY) is None
+
+
+@pytest.mark.parametrize(
+    ("seconds", "scatter", "steady"),
+    [([1.0, 1.1, 1.2], 0.0, True), ([1.0, 1.0, 1.5], 0.0, False), ([1.0, 1.5], 0.15, True), ([1.0, 3.0], 0.15, False)],
+)
+def test_few_windows_of_one_unit_must_lie_together(seconds: list[float], scatter: float, steady: bool) -> None:
+    """Where windows of other units scatter by 15 %, half as much again is no drift."""
+    earlier = [{"other": [float(np.exp(scatter * each)) for each in RNG.normal(size=12)]}]
+    doubt = unsteady([Visit("cell", each) for each in seconds], earlier, 0.3)
+    assert (doubt is None) is steady
+
+
+def test_time_without_a_core_is_said() -> None:
+    found = of_measurement([result(i, (0.4, 0.4)) for i in range(4)], [])
+    assert found["waited_for_core"] == pytest.approx(0.4)
+    assert notes_of_measurement(found, "The measurement") == [
+        "The measurement waited for a core in 40 % of its time: other processes were at work."
+    ]
+    assert notes_of_measurement(of_measurement([result(0, (0.01, 0.0))], []), "The measurement") == []
+
+
+def test_a_gpu_that_nobody_watches_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pynvml", None)
+    watch, words = watch_of({"device": "cuda:0"})
+    assert isinstance(watch, NoWatch)
+    (note,) = notes_of_watch(words)
+    assert note == "The GPU is not watched: nvidia-ml-py is not installed (pip install nvidia-ml-py)."
+    assert notes_of_watch(watch_of({"device": "cpu"})[1]) == []
+
+
+def test_what_the_management_library_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pynvml", library())
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,3")
+    watch, words = watch_of({"device": "cuda:1"})
+    assert words.startswith("the GPU's processes, clocks and memory")
+    assert isinstance(watch, GpuWatch)
+    assert watch.reader.read() == Reading({7: 3 * GIB}, 5 * GIB, 0x40)
+    assert watch.standing == {7}
+
+
+def library() -> SimpleNamespace:
+    """nvidia-ml-py as far as it is used, with one device of index 3."""
+
+    def handle(index: int) -> str:
+        assert index == 3
+        return "device"
+
+    return SimpleNamespace(
+        NVMLError=OSError,
+        nvmlInit=lambda: None,
+        nvmlDeviceGetHandleByIndex=handle,
+        nvmlDeviceGetComputeRunningProcesses=lambda _: [SimpleNamespace(pid=7, usedGpuMemory=3 * GIB)],
+        nvmlDeviceGetMemoryInfo=lambda _: SimpleNamespace(used=5 * GIB),
+        nvmlDeviceGetCurrentClocksThrottleReasons=lambda _: 0x40,
+    )
