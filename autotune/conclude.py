@@ -240,7 +240,8 @@ def _measured(setting: Setting, seconds: float) -> dict[str, Any]:
         "command_line": setting.context.command_line,
         "seconds": round(seconds, 1),
         **({"model": setting.model} if setting.model is not None else {}),
-        **({"trust": dict(setting.trust), "stopped": setting.stopped} if setting.trust else {}),
+        **({"trust": dict(setting.trust)} if setting.trust else {}),
+        **({"stopped": setting.stopped} if setting.trust and setting.study else {}),
     }
 
 

@@ -44,18 +44,23 @@ def refusal(output_law: str) -> str:
     return REFUSED.get(output_law, "")
 
 
-def schedules(config: Mapping[str, Any], buckets: Sequence[Sequence[int]]) -> dict[str, dict[str, Any]]:
+def schedules(
+    config: Mapping[str, Any], buckets: Sequence[Sequence[int]], cutoff: Sequence[Sequence[int]] | None = None
+) -> dict[str, dict[str, Any]]:
     """A schedule of [first, last, tokens] as releases of vLLM read it: "current" whole, "0.12" as the batch size above
-    which nothing is drafted, with the first bucket's tokens below. "0.12" is missing where that batch size would be 1.
+    which nothing is drafted. Below, 0.12 knows one number of tokens: that of `cutoff`, the best schedule of that form,
+    else the first bucket's. "0.12" is missing where that batch size would be 1, or nothing is drafted.
     """
     plain = {name: value for name, value in config.items() if name != "num_speculative_tokens_per_batch_size"}
     whole = [list(bucket) for bucket in buckets]
     current = plain if len(whole) == 1 else {**plain, "num_speculative_tokens_per_batch_size": whole}
-    drafting = [last for _, last, tokens in whole if tokens]
-    if len(drafting) == len(whole):
-        return {"current": current, "0.12": plain}
-    cutoff = max(drafting)
-    return {"current": current} | ({"0.12": {**plain, "disable_by_batch_size": cutoff}} if cutoff > 1 else {})
+    form = [list(bucket) for bucket in cutoff] if cutoff is not None else whole
+    drafting = [last for _, last, tokens in form if tokens]
+    fixed = {**plain, "num_speculative_tokens": form[0][2]}
+    if len(drafting) == len(form):
+        return {"current": current, "0.12": fixed}
+    most = max(drafting, default=0)
+    return {"current": current} | ({"0.12": {**fixed, "disable_by_batch_size": most}} if most > 1 else {})
 
 
 def notes(speculative_config: Mapping[str, Any] | None) -> list[str]:

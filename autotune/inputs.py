@@ -21,7 +21,7 @@ from autotune.replay import check_replay, recording_of
 from autotune.robust import choice
 from autotune.robust.parts import Parts, gathered
 from autotune.search_space import space_of
-from autotune.settings import Settings
+from autotune.settings import Settings, StudySettings
 from autotune.space import Space
 from autotune.worker.client import Worker
 from autotune.worker.protocol import Opening, Recording, Refused, WorkerProblem
@@ -55,6 +55,7 @@ def check(settings: Settings, *, searching: bool) -> Inputs:
         )
     choice.check(settings)
     check_replay(settings)
+    only_of_schedules(settings.study)
     check_load(settings)
     constraints.check(settings.constraints, replays=settings.replays, has_slo=bool(settings.load.slo.given))
     _check_fields(settings)
@@ -67,6 +68,13 @@ def check(settings: Settings, *, searching: bool) -> Inputs:
     found = Inputs(model, requests, space, drafts, parts)
     check_windows(settings.load, {f"{split} {part.name}": part.count for split in splits for part in parts[split]})
     return found
+
+
+def only_of_schedules(study: StudySettings) -> None:
+    """UsageError for what another study would leave unread."""
+    for name in ("batch_sizes", "context_lengths", "context_weights"):
+        if study.kind != "schedule" and getattr(study, name) is not None:
+            raise UsageError(f"study.{name} is set, but only study=schedule reads it; add study=schedule or remove it")
 
 
 def worker_for(settings: Settings, inputs: Inputs) -> Worker:
@@ -87,6 +95,7 @@ def worker_for(settings: Settings, inputs: Inputs) -> Worker:
             settings.load.slo,
             weighs=objectives.MEMORY in objectives.objectives_of(settings).names
             or any(each.name == constraints.MEMORY for each in settings.constraints),
+            contexts=tuple(settings.study.context_lengths or ()),
         )
     return Worker(opening, call_limit=settings.study.call_limit, load_limit=settings.study.load_limit)
 

@@ -14,7 +14,7 @@ from autotune.leave import leave, running, tracker_for
 from autotune.result import Result
 from autotune.runner import TrialRunner
 from autotune.step_costs import table
-from autotune.trust.account import notes_of_measurement, notes_of_watch, of_measurement
+from autotune.trust.account import notes_of_measurement, notes_of_watch, of_measurement, of_trials
 from autotune.trust.device import watch_of
 from autotune.trust.guard import Guard, Guarded
 from autotune.worker.client import Worker
@@ -62,8 +62,6 @@ def _measured(context: Context, guard: Guard, worker: Worker, inputs: Inputs) ->
 
 def _trust(guarded: Guarded, watched: str) -> tuple[dict[str, Any], list[str]]:
     """For `details.trust`, and for the reader."""
-    found = of_measurement(guarded.outcome.results, [guarded.believed])
-    return {**found, "device_watch": watched}, [
-        *notes_of_measurement(found, "The measurement"),
-        *notes_of_watch(watched),
-    ]
+    found, trial = of_measurement(guarded.outcome.results, [guarded.believed]), guarded.outcome.trial
+    notes = [*notes_of_measurement(found, "The measurement"), *notes_of_watch(watched)]
+    return {**found, **of_trials([trial]), "device_watch": watched}, notes

@@ -121,6 +121,8 @@ class StudySettings:
     kind: str = field(default="search", metadata={"choices": ("search", "schedule")})
     batch_sizes: list | None = None
     num_speculative_tokens: list | None = None
+    context_lengths: list | None = None
+    context_weights: list | None = None
     precision: float | None = ranged(low=0.0001, default=None)
     max_passes: int = ranged(low=1, default=4)
     budget_minutes: float | None = ranged(low=0.01, default=None)

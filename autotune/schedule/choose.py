@@ -6,6 +6,7 @@ A schedule never drafts more at a larger batch: a row of the target pass gets no
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -13,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Values = NDArray[np.float64]
+Gains = Mapping[int, Sequence[Values]]
+"""Log-gains over the baseline by batch size: [windows, draft lengths] for every context."""
 EQUAL = 0.005  # log-ratio within which fewer drafted tokens are as good
 
 
@@ -44,29 +47,85 @@ def best_schedule(means: Mapping[int, Sequence[float]], tokens: Sequence[int]) -
     return best[-1][1]
 
 
-def crossovers(
-    gains: Mapping[int, Values], tokens: Sequence[int], *, confidence: float, resamples: int, seed: int
-) -> tuple[list[int], list[Crossover]]:
-    """The schedule and where it falls. `gains` are [windows, tokens] by batch size; all draft lengths of a window are
+@dataclass(frozen=True)
+class Choice:
+    """The best schedule, where it falls, and the best schedules of the bootstrap samples."""
+
+    schedule: list[int]
+    crossovers: list[Crossover]
+    drawn: list[list[int]]
+
+    def agreement(self, place: int) -> float:
+        """In what share of the samples as many tokens are best at this batch size."""
+        return sum(other[place] == self.schedule[place] for other in self.drawn) / len(self.drawn)
+
+
+def choose(
+    gains: Gains, tokens: Sequence[int], weights: Sequence[float], *, confidence: float, resamples: int, seed: int
+) -> Choice:
+    """The schedule with the best weighted mean over contexts, and how sure it is. All draft lengths of a window are
     drawn together, as they were measured. Percentiles of the schedules of `resamples` bootstrap samples.
     """
     batches = sorted(gains)
-    schedule = best_schedule({batch: gains[batch].mean(axis=0).tolist() for batch in batches}, tokens)
+    schedule = best_schedule(means(gains, weights), tokens)
     rng = np.random.default_rng(seed)
     drawn = [
-        best_schedule({batch: _resampled(gains[batch], rng).tolist() for batch in batches}, tokens)
+        best_schedule({batch: _weighted(gains[batch], weights, rng) for batch in batches}, tokens)
         for _ in range(resamples)
     ]
     levels = sorted({count for count in schedule if count}, reverse=True)
+    return Choice(schedule, [_crossover(level, batches, schedule, drawn, confidence) for level in levels], drawn)
+
+
+def means(gains: Gains, weights: Sequence[float]) -> dict[int, list[float]]:
+    """Log-gains [tokens] by batch size, the weighted mean over contexts."""
+    return {
+        batch: np.sum([w * each.mean(axis=0) for w, each in zip(weights, rows, strict=True)], axis=0).tolist()
+        for batch, rows in gains.items()
+    }
+
+
+def _weighted(rows: Sequence[Values], weights: Sequence[float], rng: np.random.Generator) -> list[float]:
+    return list(np.sum([w * _resampled(each, rng) for w, each in zip(weights, rows, strict=True)], axis=0))
+
+
+def _crossover(
+    level: int, batches: Sequence[int], schedule: list[int], drawn: Sequence[list[int]], confidence: float
+) -> Crossover:
     tail = (1 - confidence) / 2
-    found = []
-    for level in levels:
-        places = sorted(_falls(other, level) for other in drawn)
-        ends = (places[int(tail * (len(places) - 1))], places[-1 - int(tail * (len(places) - 1))])
-        low, high = (batches[end] if end < len(batches) else None for end in ends)
-        place = _falls(schedule, level)
-        found.append(Crossover(level, batches[place] if place < len(batches) else None, low, high))
-    return schedule, found
+    places = sorted(_falls(other, level) for other in drawn)
+    ends = (places[int(tail * (len(places) - 1))], places[-1 - int(tail * (len(places) - 1))])
+    low, high = (batches[end] if end < len(batches) else None for end in ends)
+    place = _falls(schedule, level)
+    return Crossover(level, batches[place] if place < len(batches) else None, low, high)
+
+
+def unsure(
+    schedule: Sequence[int], gains: Gains, tokens: Sequence[int], weights: Sequence[float], confidence: float,
+    narrow: float,
+) -> list[int]:  # fmt: skip
+    """The batch sizes at which another draft length may be better or worse than the schedule's, as far as is known, and
+    the difference is not known to within `narrow` on either side. By Student's interval: a bootstrap of few windows is
+    too sure of itself.
+    """
+    left = []
+    for batch, count in zip(sorted(gains), schedule, strict=True):
+        mine = tokens.index(count)
+        differences = [[rows[:, place] - rows[:, mine] for rows in gains[batch]] for place in range(len(tokens))]
+        known = [_student(parts, weights, confidence) for place, parts in enumerate(differences) if place != mine]
+        if any(abs(middle) < half and half > narrow for middle, half in known):
+            left.append(batch)
+    return left
+
+
+def _student(parts: Sequence[Values], weights: Sequence[float], confidence: float) -> tuple[float, float]:
+    """A weighted mean and the half-width of its interval; the degrees of freedom are those of the shortest part."""
+    from scipy.stats import t
+
+    pairs = list(zip(weights, parts, strict=True))
+    error = math.sqrt(sum(w**2 * part.var(ddof=1) / len(part) for w, part in pairs))
+    freedom = min(len(part) for part in parts) - 1
+    return sum(w * float(part.mean()) for w, part in pairs), error * float(t.ppf(0.5 + confidence / 2, freedom))
 
 
 def _resampled(values: Values, rng: np.random.Generator) -> Values:
@@ -96,6 +155,20 @@ def best_fixed(means: Mapping[int, Sequence[float]], tokens: Sequence[int]) -> i
     """The one draft length with the highest sum over the batch sizes, fewer where equal."""
     sums = [sum(row[place] for row in means.values()) for place in range(len(tokens))]
     return next(count for count, total in zip(tokens, sums, strict=True) if total >= max(sums) - EQUAL)
+
+
+def best_cutoff(means: Mapping[int, Sequence[float]], tokens: Sequence[int]) -> tuple[int, int]:
+    """Of schedules with one draft length up to a batch size and none above, the best: (tokens, last batch size that
+    drafts). Fewer tokens, then fewer batch sizes, where equal; (0, 0) where nothing pays.
+    """
+    batches = sorted(means)
+    found, best = (0, 0), EQUAL
+    for place, count in enumerate(tokens):
+        sums = itertools.accumulate(means[batch][place] for batch in batches)
+        for last, total in zip(batches, sums, strict=True):
+            if total > best + EQUAL * (found != (0, 0)):
+                found, best = (count, last), total
+    return found
 
 
 def default_batches(most: int) -> list[int]:

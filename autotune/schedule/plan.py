@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from autotune.errors import UsageError
 from autotune.inputs import Inputs
 from autotune.schedule.choose import default_batches
 from autotune.settings import Settings
+from autotune.study.naming import is_shared
 
 TOKENS = "method.num_speculative_tokens"
 BUCKETS = "method.num_speculative_tokens_per_batch_size"
@@ -20,12 +22,43 @@ OTHERS = (
 )
 
 
+CONTEXT = "context_length"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One number of requests in flight, at one length of the context; None: the prompts as they are."""
+
+    batch: int
+    context: int | None = None
+
+    @property
+    def name(self) -> str:
+        return f"batch-{self.batch}" if self.context is None else f"context-{self.context}-batch-{self.batch}"
+
+    @property
+    def parameters(self) -> dict[str, int]:
+        context = {} if self.context is None else {CONTEXT: self.context}
+        return {**context, "load.concurrency": self.batch}
+
+
 @dataclass(frozen=True)
 class Plan:
-    """`tokens` begin with 0, no speculation; `batches` rise."""
+    """`tokens` begin with 0, no speculation; `batches` rise. `weights` of the contexts sum to 1."""
 
     batches: tuple[int, ...]
     tokens: tuple[int, ...]
+    contexts: tuple[int | None, ...] = (None,)
+    weights: tuple[float, ...] = (1.0,)
+
+    @property
+    def cells(self) -> list[Cell]:
+        """Smaller batches first, and all contexts of one together."""
+        return [Cell(batch, context) for batch in self.batches for context in self.contexts]
+
+    def to_json(self) -> dict[str, list[Any]]:
+        """What decides which cells are measured."""
+        return {"batches": list(self.batches), "tokens": list(self.tokens), "contexts": list(self.contexts)}
 
 
 def plan_of(settings: Settings) -> Plan:
@@ -37,6 +70,11 @@ def plan_of(settings: Settings) -> Plan:
         raise UsageError(
             f"load is {settings.load.kind}, but study=schedule sets the number of requests in flight itself; "
             "add load=closed_loop"
+        )
+    if is_shared(settings.study.storage or "sqlite"):
+        raise UsageError(
+            "study=schedule is made by one process; study.storage must be null or the URL of a file such as "
+            "sqlite:///study.db"
         )
     if settings.constraints:
         raise UsageError("study=schedule knows no constraints; take them away, or search with another study")
@@ -51,7 +89,38 @@ def plan_of(settings: Settings) -> Plan:
     tokens = _counts("study.num_speculative_tokens", settings.study.num_speculative_tokens, 1)
     if batches[-1] > most:
         raise UsageError(f"study.batch_sizes ends with {batches[-1]}, more than engine.max_num_seqs={most}")
-    return Plan(tuple(batches), (0, *tokens))
+    contexts, weights = _contexts(settings)
+    return Plan(tuple(batches), (0, *tokens), contexts, weights)
+
+
+def _contexts(settings: Settings) -> tuple[tuple[int | None, ...], tuple[float, ...]]:
+    """Lengths, and what each counts for."""
+    given, weights = settings.study.context_lengths, settings.study.context_weights
+    if given is None:
+        if weights is not None:
+            raise UsageError("study.context_weights is set, but study.context_lengths is null; give both or neither")
+        return (None,), (1.0,)
+    lengths = _counts("study.context_lengths", given, 2)
+    if len(lengths) != len(given):
+        raise UsageError(f"study.context_lengths is {given}; every length may stand there once")
+    most, needed = settings.engine.options.get("max_model_len"), lengths[-1] + settings.workload.max_tokens
+    if isinstance(most, int) and needed > most:
+        raise UsageError(
+            f"study.context_lengths ends with {lengths[-1]}, with workload.max_tokens={settings.workload.max_tokens} "
+            f"more than engine.max_model_len={most}; use shorter contexts or a larger engine.max_model_len"
+        )
+    shares = [1.0] * len(given) if weights is None else weights
+    if len(shares) != len(given) or not all(_is_share(share) for share in shares):
+        raise UsageError(
+            f"study.context_weights is {weights}; it must be a list of positive numbers, one for each of "
+            f"study.context_lengths={given}"
+        )
+    by_length = sorted(zip(given, shares, strict=True))
+    return tuple(length for length, _ in by_length), tuple(share / sum(shares) for _, share in by_length)
+
+
+def _is_share(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and value > 0
 
 
 def check_prompts(plan: Plan, inputs: Inputs) -> None:

@@ -17,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from autotune.errors import RunError, UsageError
 from autotune.settings import StudySettings
-from autotune.study.naming import without_password
+from autotune.study.naming import is_shared, without_password
 
 T = TypeVar("T")
 
@@ -29,11 +29,6 @@ DRIVERS = {
 DIALECTS = {"MySQLdb": "mysqldb"}
 OPENING = 0x5EC70  # any number, the same for all
 AWAY = (optuna.exceptions.StorageInternalError, SQLAlchemyError)
-
-
-def is_shared(url: str) -> bool:
-    """Whether several processes may work on a study in this database. SQLite's file is locked to one."""
-    return not url.startswith("sqlite")
 
 
 def open_storage(url: str, settings: StudySettings) -> optuna.storages.RDBStorage:

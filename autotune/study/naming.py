@@ -12,6 +12,8 @@ from autotune.settings import Settings
 
 WATCHING = ("log_stats_interval", "metrics_port", "metrics_host")
 """Options of an engine that only tell what it does."""
+SCHEDULE = ("kind", "batch_sizes", "num_speculative_tokens", "context_lengths")
+"""What decides the cells that a schedule's study measures."""
 
 
 CHOOSING = ("rule", "may_lose", "weights")
@@ -20,7 +22,10 @@ CHOOSING = ("rule", "may_lose", "weights")
 
 def base_name(settings: Settings, model: Path) -> str:
     """`study.name`, or the method, the workload and a hash of everything that changes what is measured."""
-    return settings.study.name or f"{settings.method.name}-{settings.workload.name}-{fingerprint(settings, model)}"
+    kind = "schedule-" if settings.study.kind == "schedule" else ""
+    return (
+        settings.study.name or f"{kind}{settings.method.name}-{settings.workload.name}-{fingerprint(settings, model)}"
+    )
 
 
 def fingerprint(settings: Settings, model: Path) -> str:
@@ -31,7 +36,9 @@ def fingerprint(settings: Settings, model: Path) -> str:
     files = [*(model.glob("*.safetensors") if model.is_dir() else [model]), *map(Path, read)]
     weights = sorted((file.name, file.stat().st_mtime_ns) for file in files)
     everything = asdict(settings)
-    study = {key: everything["study"][key] for key in ("seed", "startup_trials", "prune_alpha", "prune_min_units")}
+    of_schedule = SCHEDULE if settings.study.kind == "schedule" else ()
+    decisive = ("seed", "startup_trials", "prune_alpha", "prune_min_units", *of_schedule)
+    study = {key: everything["study"][key] for key in decisive}
     measured = {key: value for key, value in everything.items() if key not in ("study", "tracking", "outputs")}
     for key in CHOOSING:
         measured["objective"].pop(key)
@@ -49,6 +56,11 @@ def storage_url(settings: Settings, base: str) -> str:
     folder.mkdir(parents=True, exist_ok=True)
     safe = "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in base)
     return f"sqlite:///{folder / safe}.db"
+
+
+def is_shared(url: str) -> bool:
+    """Whether several processes may work on a study in this database. SQLite's file is locked to one."""
+    return not url.startswith("sqlite")
 
 
 def sqlite_file(url: str) -> Path | None:

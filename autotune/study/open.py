@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import optuna
 
@@ -12,11 +13,14 @@ from autotune.errors import UsageError
 from autotune.objectives import objectives_of
 from autotune.settings import Settings
 from autotune.space import Space
-from autotune.study.database import is_shared, open_storage
+from autotune.study.database import open_storage
 from autotune.study.joining import join
 from autotune.study.ledger import COMPLETED, Ledger
 from autotune.study.lock import StudyLock
-from autotune.study.naming import base_name, sqlite_file, storage_url, without_password
+from autotune.study.naming import base_name, is_shared, sqlite_file, storage_url, without_password
+
+SCHEDULE_PLAN = "schedule"
+"""Of a study that makes a schedule: the cells that it measures."""
 
 OBJECTIVES = "objectives"
 """Attribute of a study: the names of its objectives, in the order of its values."""
@@ -36,8 +40,20 @@ class OpenStudy:
             self.lock.release()
 
 
-def open_study(settings: Settings, space: Space, model: Path, say: Callable[[str], None]) -> OpenStudy:
-    """UsageError for a storage that cannot be opened, a study in use, or one with other dimensions or terms."""
+class Found(NamedTuple):
+    """A study in its database, and whether it had ended before."""
+
+    study: optuna.Study
+    storage: optuna.storages.RDBStorage
+    url: str
+    lock: StudyLock | None
+    ended: bool
+
+
+def find_study(settings: Settings, model: Path) -> Found:
+    """The study that these settings mean, begun where it is new. UsageError for a storage that cannot be opened, or a
+    study in use.
+    """
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     base = base_name(settings, model)
     url = storage_url(settings, base)
@@ -50,9 +66,15 @@ def open_study(settings: Settings, space: Space, model: Path, say: Callable[[str
     directions = [optuna.study.StudyDirection.MAXIMIZE] * len(objectives)
     study = optuna.create_study(storage=storage, study_name=name, directions=directions, load_if_exists=True)
     _check_objectives(study, objectives)
+    return Found(study, storage, url, lock, ended.get(name, False))
+
+
+def open_study(settings: Settings, space: Space, model: Path, say: Callable[[str], None]) -> OpenStudy:
+    """UsageError for a storage that cannot be opened, a study in use, or one with other dimensions or terms."""
+    study, storage, url, lock, ended = find_study(settings, model)
     _check_dimensions(study, space)
     if is_shared(url):
-        ledger: Ledger = join(study, storage, settings, space, say, anew=ended.get(name, False))
+        ledger: Ledger = join(study, storage, settings, space, say, anew=ended)
     else:
         ledger = Ledger(study, space, settings.study)
     ledger.begin()
@@ -89,6 +111,8 @@ def _check_objectives(study: optuna.Study, names: list[str]) -> None:
 
 
 def _check_dimensions(study: optuna.Study, space: Space) -> None:
+    if SCHEDULE_PLAN in study.user_attrs:
+        raise UsageError(f"study {study.study_name} made a schedule; give this one another study.name")
     for trial in study.get_trials(deepcopy=False):
         if trial.params and trial.state.is_finished() and not space.has(trial.params):
             raise UsageError(

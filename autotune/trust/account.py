@@ -24,9 +24,16 @@ def trusted(trials: Sequence[Trial], knobs: Knobs, watched: str) -> dict[str, An
         "dead_knobs": [knob.to_json() for knob in knobs.dead],
         "live_knobs": [name_of(knob) for knob in knobs.alive],
         "unjudged_knobs": [name_of(knob) for knob in knobs.unknown],
+        **of_trials(trials),
+        "device_watch": watched,
+    }
+
+
+def of_trials(trials: Sequence[Trial]) -> dict[str, Any]:
+    """The attempts at them that were not believed, and those without one that was."""
+    return {
         "invalid_attempts": [{"trial": trial.number, **attempt} for trial in trials for attempt in trial.attempts],
         "invalid_trials": [trial.number for trial in trials if trial.status is Status.INVALID],
-        "device_watch": watched,
     }
 
 

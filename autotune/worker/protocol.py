@@ -12,6 +12,12 @@ from workloads import Request
 
 WARM = "warm"  # the requests that fill a method's cache and are never measured
 
+
+def split_at(split: str, context: int | None) -> str:
+    """The name of a split's prompts at a context's length; its own where they are as they come."""
+    return split if context is None else f"{split}@{context}"
+
+
 RUNS_A_VISIT = 2  # of every arm: there and back
 
 
@@ -29,6 +35,7 @@ class Opening:
     """What a worker needs to start: which engine, which model, which prompts by split, WARM for those that only fill
     what a method remembers. `concurrency` requests run at once at most. `drafts` are folders by what speculative
     configs call their drafts. `weighs`: memory decides something, so an arm is not charged with drafts of others.
+    `contexts` are lengths in tokens that the prompts are brought to besides.
     """
 
     loader: str
@@ -40,6 +47,7 @@ class Opening:
     drafts: Mapping[str, str]
     slo: Slo = field(default_factory=Slo)
     weighs: bool = False
+    contexts: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from typing import Any
 from autotune.errors import UsageError, nearest
 from autotune.samples import BASELINE, Arm, ArmRun, Divergence, UnitResult
 from autotune.worker import memory
+from autotune.worker.contexts import at_lengths
 from autotune.worker.disturbance import MOST_DISCARDED, disturbed
 from autotune.worker.judge import judge
 from autotune.worker.prompts import Prompt, prepare, template_of
@@ -42,8 +43,11 @@ class Session:
         self._dtype = str(environment.get("dtype", "float32"))
         tokenizer, limit = self._own.tokenizer, environment.get("max_model_len")
         self._prompts = {
-            split: prepare(requests, tokenizer, limit, opening.seed) for split, requests in opening.requests.items()
+            split: prepare(requests, tokenizer, None if opening.contexts else limit, opening.seed)
+            for split, requests in opening.requests.items()
         }
+        if opening.contexts:
+            self._prompts |= at_lengths(self._prompts, opening.contexts, tokenizer, limit)
         self._responses = self._answer_warm()
         gc.freeze()  # what is loaded now stays; a collection between windows need not walk it
         lengths = {split: [len(p.token_ids) for p in prompts] for split, prompts in self._prompts.items()}

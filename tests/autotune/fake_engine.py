@@ -6,6 +6,7 @@ A step costs 1 ms plus 5 % for every drafted token; at most `good` tokens of a d
 chance that the model's token is the draft's first, second, ... choice, whatever the depth. In `chain` a chance below 1
 makes each of the `good` tokens accepted with that chance only, 8 % less for every step between prompt_lookup_max and
 `window` (0: any window is as good); `row` and `level` are what a drafted token costs the target and drafting, in steps,
+`crowd` of a row's cost comes on top for every further request, `context` for every token of the prompts' mean length,
 and a draft of k tokens takes k times `megabytes` from when it is first made until drafts are forgotten.
 A workload named in `workloads` has a truth of its own on top, whatever the method.
 """
@@ -52,8 +53,8 @@ class FakeEngine:
         workloads: dict[str, Any] | None = None,
     ) -> None:  # fmt: skip
         self.workloads = workloads or {}
-        plain = {"chance": 1.0, "odd": 1, "window": 0, "row": 0.05, "level": 0.0, "crowd": 0.0, "megabytes": 0}
-        self.chain = {**plain, **chain}
+        plain = {"chance": 1.0, "odd": 1, "window": 0, "row": 0.05, "level": 0.0, "crowd": 0.0, "context": 0.0}
+        self.chain = {**plain, "megabytes": 0, **chain}
         self.max_num_seqs, self.methods = max_num_seqs, methods
         self.slow_requests, self.requests = slow_requests, 0
         self.fault, self.fault_at, self.good, self.noise, self.slow = fault, fault_at, good, noise, slow
@@ -164,7 +165,8 @@ class FakeEngine:
         self._obey_schedule()
         if self.running:
             self._turn_to(self.running[0][0])
-        crowd = 1 + self.truth["crowd"] * (len(self.running) - 1)
+        length = sum(len(prompt) for _, prompt, *_ in self.running) / max(1, len(self.running))
+        crowd = (1 + self.truth["crowd"] * (len(self.running) - 1)) * (1 + self.truth["context"] * length)
         cost = STEP * (1 + self.truth["row"] * len(self.tree) * crowd)
         cost *= 1.8 if self.slow_requests[0] <= self.requests < self.slow_requests[1] else 1.0
         drafting, noise = STEP * self.truth["level"] * self.k, 1 + self.noise * self.rng.gauss(0, 1)

@@ -10,7 +10,15 @@ import pytest
 from autotune import dialect
 from autotune.errors import UsageError
 from autotune.schedule import table
-from autotune.schedule.choose import best_fixed, best_schedule, buckets, crossovers, default_batches
+from autotune.schedule.choose import (
+    best_cutoff,
+    best_fixed,
+    best_schedule,
+    buckets,
+    choose,
+    default_batches,
+    unsure,
+)  # fmt: skip
 from autotune.schedule.plan import plan_of
 from tests.autotune.conftest import Commands
 from tests.autotune.test_conf import settings_for
@@ -31,12 +39,53 @@ def test_equal_lengths_are_the_shorter() -> None:
 
 def test_crossovers_have_intervals() -> None:
     rng = np.random.default_rng(1)
-    gains = {batch: np.array(row) + 0.05 * rng.normal(size=(8, 3)) for batch, row in MEANS.items()}
-    schedule, (three, one) = crossovers(gains, TOKENS, confidence=0.95, resamples=300, seed=0)
-    assert schedule == [3, 1, 0, 0]
+    gains = {batch: [np.array(row) + 0.05 * rng.normal(size=(8, 3))] for batch, row in MEANS.items()}
+    choice = choose(gains, TOKENS, (1.0,), confidence=0.95, resamples=300, seed=0)
+    three, one = choice.crossovers
+    assert choice.schedule == [3, 1, 0, 0]
     assert (three.tokens, three.batch, three.low) == (3, 2, 2)
     assert (one.tokens, one.batch) == (1, 4)
     assert one.low <= 4
+
+
+def windows(row: list[float], noise: float, seed: int, count: int = 6) -> np.ndarray:
+    """[windows, draft lengths]; those of no speculation have no noise, as they are compared with themselves."""
+    scatter = noise * np.random.default_rng(seed).normal(size=(count, len(row)))
+    return np.array(row) + scatter * (np.array(row) != 0)
+
+
+def test_the_schedule_is_best_over_all_contexts_by_weight() -> None:
+    short, long = {1: [0.0, 0.1, 0.4], 4: [0.0, 0.1, 0.3]}, {1: [0.0, 0.1, 0.4], 4: [0.0, 0.1, -0.3]}
+    gains = {batch: [windows(short[batch], 0.01, 1), windows(long[batch], 0.01, 2)] for batch in short}
+    known = {"confidence": 0.95, "resamples": 200, "seed": 0}
+    assert choose(gains, TOKENS, (0.9, 0.1), **known).schedule == [3, 3]
+    assert choose(gains, TOKENS, (0.1, 0.9), **known).schedule == [3, 1]
+
+
+def test_unsure_is_what_is_not_known_and_matters() -> None:
+    """At 4 two lengths are as good as each other to within 1 %; at 8 there is so much noise that nothing is known."""
+    rows = {1: ([0.0, 0.2, 0.5], 0.02), 4: ([0.0, 0.2, 0.2], 0.005), 8: ([0.0, 0.1, 0.12], 0.2)}
+    gains = {batch: [windows(row, noise, batch)] for batch, (row, noise) in rows.items()}
+    choice = choose(gains, TOKENS, (1.0,), confidence=0.95, resamples=300, seed=0)
+    assert unsure(choice.schedule, gains, TOKENS, (1.0,), 0.95, 0.02) == [8]
+    assert unsure(choice.schedule, gains, TOKENS, (1.0,), 0.95, 0.001) == [4, 8]
+    assert unsure(choice.schedule, gains, TOKENS, (1.0,), 0.95, 5.0) == []
+    assert choice.agreement(0) == 1.0
+
+
+def test_the_best_cutoff() -> None:
+    """One length up to a batch size: 3 tokens bring 0.5 + 0.1 + 0.05 up to 4."""
+    assert best_cutoff(MEANS, TOKENS) == (3, 4)
+    assert best_cutoff({1: [0.0, -0.1, -0.2]}, TOKENS) == (0, 0)
+    assert best_cutoff({1: [0.0, 0.3, 0.1], 2: [0.0, 0.3, 0.1]}, TOKENS) == (1, 2)
+
+
+def test_a_cutoff_is_what_the_older_dialect_gets() -> None:
+    config = {"method": "ngram", "num_speculative_tokens": 5}
+    exported = dialect.schedules(config, [[1, 1, 5], [2, 3, 3], [4, 8, 1]], [[1, 3, 3], [4, 8, 0]])
+    assert exported["current"]["num_speculative_tokens_per_batch_size"] == [[1, 1, 5], [2, 3, 3], [4, 8, 1]]
+    assert exported["0.12"] == {"method": "ngram", "num_speculative_tokens": 3, "disable_by_batch_size": 3}
+    assert dialect.schedules(config, [[1, 8, 5]], [[1, 8, 5]])["0.12"] == config
 
 
 @pytest.mark.parametrize(("most", "sizes"), [(1, [1]), (6, [1, 2, 4, 6]), (8, [1, 2, 4, 8])])
@@ -62,6 +111,13 @@ def test_exports_of_both_dialects() -> None:
         (["load=closed_loop", "study.batch_sizes=[0]"], "study.batch_sizes"),
         (["load=closed_loop", "study.batch_sizes=[1,99]"], "more than engine.max_num_seqs"),
         (["load=closed_loop", "load.passes=1"], "one has no interval"),
+        (["load=closed_loop", "study.storage='postgresql://u@h/d'"], "is made by one process"),
+        (["load=closed_loop", "study.context_lengths=[0]"], "study.context_lengths"),
+        (["load=closed_loop", "study.context_lengths=[64,64]"], "may stand there once"),
+        (["load=closed_loop", "study.context_weights=[1]"], "study.context_lengths is null"),
+        (["load=closed_loop", "study.context_lengths=[64]", "study.context_weights=[1,2]"], "study.context_weights"),
+        (["load=closed_loop", "study.context_lengths=[64]", "study.context_weights=[0]"], "study.context_weights"),
+        (["load=closed_loop", "study.context_lengths=[99]", "engine.max_model_len=100"], "more than engine.max_model"),
     ],
 )
 def test_what_has_no_schedule(words: list[str], text: str) -> None:
