@@ -39,7 +39,7 @@ def running(tracker: Tracker, name: str, context: Context) -> AbstractContextMan
         "output_law": arms.configured_law(context.settings),
         "command": context.command,
         "command_line": context.command_line,
-        "mlflow.source.name": context.command_line,
+        "mlflow.source.name": "python -m autotune" + ("" if context.command == "tune" else f".{context.command}"),
         "mlflow.source.type": "LOCAL",
         "outputs": str(context.folder.path),
     }
