@@ -272,5 +272,5 @@ def _other(other: Confirmed | None, between: Interval | None) -> dict[str, Any] 
         "interval": other.interval.factor_bounds,
         "lossless": other.verdict.lossless,
         "output_law": other.verdict.output_law,
-        "runner_up_against_winner": {"speedup": between.factor, "interval": between.factor_bounds},
+        "against_chosen": {"speedup": between.factor, "interval": between.factor_bounds},
     }

@@ -1,14 +1,15 @@
-"""Measure the winner and the runner-up again, on prompts that the search never saw. Only this number is announced."""
+"""Measure the best of the search again, on prompts that it never saw. Only this number is announced."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 from autotune import arms
 from autotune.analysis import Gains, Verdict, verdict
-from autotune.constraints import Found, broken, found_in
+from autotune.choice import FINALISTS, by_limits, choose
+from autotune.constraints import Found, found_in
 from autotune.enough import all_end, enough, most_passes
 from autotune.errors import RunError
 from autotune.inputs import Inputs
@@ -19,16 +20,14 @@ from autotune.robust.shares import summary_of
 from autotune.runner import Watcher
 from autotune.samples import BASELINE, UnitResult
 from autotune.settings import Settings
-from autotune.space import Space
 from autotune.stats import Interval
-from autotune.ties import Tie, ties
+from autotune.ties import Tie
 from autotune.trial import Factor, Trial
 from autotune.trust.account import of_measurement
 from autotune.trust.guard import Guard, doubt_of
 from autotune.worker.client import Worker
 from autotune.worker.protocol import WorkerProblem
 
-WINNER, RUNNER_UP = "winner", "runner_up"
 ATTEMPTS = 2
 
 
@@ -56,8 +55,9 @@ class Confirmed:
 
 @dataclass(frozen=True)
 class Confirmation:
-    """`chosen` is what is announced, `why` the reason where it is not simply the search's winner, `ended` why more or
-    less than the plan was measured, `trust` what was doubted of it, `invalid` the results that count nowhere.
+    """`chosen` is what is announced, `why` the reason where it is not simply the search's winner, `other` the best of
+    those that were not taken, `between` its log-ratio to the chosen one, `ended` why more or less than the plan was
+    measured, `trust` what was doubted of it, `invalid` the results that count nowhere.
     """
 
     chosen: Confirmed
@@ -72,14 +72,6 @@ class Confirmation:
     invalid: Sequence[Sequence[UnitResult]] = ()
 
 
-class Choice(NamedTuple):
-    """Which arm is announced, why if that is not plain, and the tie if there is one."""
-
-    arm: str
-    why: str = ""
-    tie: Tie | None = None
-
-
 def confirm(
     worker: Worker,
     settings: Settings,
@@ -87,57 +79,36 @@ def confirm(
     contenders: Sequence[Trial],
     watch: Watcher,
     in_budget: Callable[[], bool] = lambda: True,
-    ahead: Mapping[str, float] | None = None,
+    ahead: Callable[[Trial], Mapping[str, float]] = lambda _: {},
     guard: Guard | None = None,
 ) -> Confirmation:
-    """`contenders` are the winner of the search and, if there is one, the runner-up; `ahead` says by workload how far
-    the best that was found there lies above the winner. What the guard doubts is measured again; what it doubts to the
-    end is announced as doubted.
+    """`contenders` are the best of the search, in its order; `ahead` says by workload how far the best that was found
+    there lies above one of them. What the guard doubts is measured again; what it doubts to the end is announced as
+    doubted.
     """
-    names = dict(zip((WINNER, RUNNER_UP), contenders, strict=False))
+    names = dict(zip(FINALISTS, contenders, strict=False))
     believed = (guard or Guard(settings.study)).until_believed(
         lambda: _measured(worker, settings, inputs.parts["confirm"], names, watch, in_budget),
         lambda now, before: doubt_of(now[0], before[0] if before else None, tuple(names), settings.study),
     )
     results, ended = believed.value
     found = {name: _confirmed(name, trial, results, settings) for name, trial in names.items()}
-    between = None
-    if RUNNER_UP in found:
-        objectives = objectives_of(settings)
-        base, apart = objectives.gains(results, WINNER), objectives.gains(results, RUNNER_UP, against=WINNER)
-        between = value.between(objectives.rule.together(base), objectives.rule.together(apart), settings, ahead)
+    objectives = objectives_of(settings)
+
+    def between(one: str, other: str) -> Interval:
+        base, apart = objectives.gains(results, other), objectives.gains(results, one, against=other)
+        rule, known = objectives.rule, ahead(names[other])
+        return value.between(rule.together(base), rule.together(apart), settings, known)
+
     chosen, why, tie = choose(found, between, inputs.space, settings.study.tie_margin)
     name, why = by_limits(found, chosen, why)
     tie = tie if name == chosen else None
-    other = next((entry for key, entry in found.items() if key != name), None)
+    rest = [entry for key, entry in found.items() if key != name]
+    other = max(rest, key=lambda entry: entry.gain.mean, default=None)
+    apart = between(other.arm, name) if other else None
     baseline = summary_of(results, BASELINE)
     trust, invalid = of_measurement(results, [believed]), [results for results, _ in believed.invalid]
-    return Confirmation(found[name], other, between, why, baseline, results, tie, ended, trust, invalid)
-
-
-def choose(found: dict[str, Confirmed], between: Interval | None, space: Space, margin: float = 0.0) -> Choice:
-    """The winner, unless it lost tokens, or the runner-up is clearly better, or equal and lossless or simpler."""
-    if between is None or found[RUNNER_UP].verdict.reason:
-        return Choice(WINNER)
-    if found[WINNER].verdict.reason:
-        return Choice(RUNNER_UP, "the search's winner was not lossless on the held-out prompts; the runner-up was")
-    if not (rule := ties(between, margin)):
-        better = "the runner-up of the search was clearly faster on the held-out prompts"
-        return Choice(RUNNER_UP, better) if between.above_zero else Choice(WINNER)
-    simplicity = {
-        name: (not entry.verdict.lossless, *space.simplicity(entry.trial.parameters)) for name, entry in found.items()
-    }
-    taken, left = (RUNNER_UP, WINNER) if simplicity[RUNNER_UP] < simplicity[WINNER] else (WINNER, RUNNER_UP)
-    tie = Tie(found[taken].trial.parameters, found[left].trial.parameters, between, margin, rule)
-    return Choice(taken, "the two best tie on the held-out prompts; the simpler one was taken", tie)
-
-
-def by_limits(found: dict[str, Confirmed], name: str, why: str) -> tuple[str, str]:
-    """`name`, unless it breaks a limit on the held-out prompts and the other, which lost nothing, keeps them all."""
-    other = next((entry for key, entry in found.items() if key != name), None)
-    if other is None or other.verdict.reason or broken(other.limits) or not broken(found[name].limits):
-        return name, why
-    return other.arm, "the faster of the two does not keep the limits on the held-out prompts; the other does"
+    return Confirmation(found[name], other, apart, why, baseline, results, tie, ended, trust, invalid)
 
 
 def _measured(

@@ -69,7 +69,8 @@ class TrialRunner:
     def confirm_weight(self) -> float:
         """The confirmation's length in trials: its prompts, passes and arms against a trial's."""
         load, counts = self._settings.load, self._counts
-        return 1.5 * counts["confirm"] * load.confirm_passes / (counts["search"] * load.passes)
+        arms_over_two = (1 + self._settings.study.finalists) / 2
+        return arms_over_two * counts["confirm"] * load.confirm_passes / (counts["search"] * load.passes)
 
     @property
     def units(self) -> int:

@@ -13,7 +13,9 @@ from autotune.stats import Interval
 
 @dataclass(frozen=True)
 class Tie:
-    """`taken` and `left` are parameters by path; `between` is the log-ratio of the runner-up over the winner."""
+    """`taken` and `left` are parameters by path; `between` is the log-ratio of the one that the search had behind over
+    the other.
+    """
 
     taken: Mapping[str, Any]
     left: Mapping[str, Any]
@@ -25,7 +27,7 @@ class Tie:
         return {
             "taken": shown(self.taken),
             "left": shown(self.left),
-            "runner_up_against_winner": {"speedup": self.between.factor, "interval": self.between.factor_bounds},
+            "later_against_earlier": {"speedup": self.between.factor, "interval": self.between.factor_bounds},
             "margin": self.margin,
             "rule": self.rule,
         }
@@ -35,12 +37,16 @@ class Tie:
         return f"A tie between {taken} and {left}: {self.rule}; the simpler one, {taken}, was taken."
 
 
-def ties(between: Interval, margin: float) -> str:
-    """Why two configurations are as good as each other; empty where one is better."""
+def ties(between: Interval, margin: float, one_kind: bool = False) -> str:
+    """Why two configurations are as good as each other; empty where one is better.
+
+    Of one kind, that is of one method and both with trees or without, either costs the same to deploy: the one that
+    looks better by more than the margin is taken, shown or not.
+    """
     apart = abs(between.factor - 1)
-    if abs(between.mean) < math.log1p(margin):
+    if abs(between.mean) <= math.log1p(margin):
         return f"they differ by {apart:.1%} on the held-out prompts, less than the {margin:.0%} that matter"
-    if between.contains_zero:
+    if between.contains_zero and not one_kind:
         low, high = between.factor_bounds or (float("nan"), float("nan"))
         return f"on the held-out prompts one is {low:.3f} to {high:.3f} times as good as the other"
     return ""

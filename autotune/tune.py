@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
 from autotune import notes
+from autotune.choice import finalists
 from autotune.conclude import Setting, from_confirmation, without_winner
 from autotune.confirm import Confirmation, confirm
 from autotune.context import Context
@@ -205,7 +207,9 @@ class Tuning:
         setting = Setting(self._context, environment, trials, self._ledger.name, told, trust, doubted, stopped, found)
         if not found:
             return without_winner(setting, time.perf_counter() - began)
-        confirmation = self._confirm(found[:2], ahead(found[0], found, self._settings.mix))
+        confirmation = self._confirm(
+            finalists(found, self._settings.study), lambda one: ahead(one, found, self._settings.mix)
+        )
         return from_confirmation(setting, confirmation, time.perf_counter() - began)
 
     def _knobs(self, trials: list[Trial]) -> Knobs:
@@ -215,7 +219,7 @@ class Tuning:
         self._display.phase("which knobs did anything")
         return checked(trials, self._settings, (lambda p: self._runner.probe(p, visits)) if may_probe else None)
 
-    def _confirm(self, contenders: list[Trial], ahead: dict[str, float]) -> Confirmation:
+    def _confirm(self, contenders: list[Trial], ahead: Callable[[Trial], dict[str, float]]) -> Confirmation:
         weight = self._runner.confirm_weight
         self._display.stretch("confirming", weight, weight)
         arguments = (self._worker, self._settings, self._inputs, contenders, self._guard.looking(self._display.step))

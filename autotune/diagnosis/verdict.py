@@ -13,16 +13,16 @@ MOST = 16  # times the prompts that are worth measuring; beyond that something e
 
 
 def tie(seen: Seen) -> Finding | None:
-    """The two finalists cannot be told apart."""
-    between = (seen.details.get("runner_up") or {}).get("runner_up_against_winner") or {}
+    """Two finalists cannot be told apart."""
+    between = (seen.details.get("runner_up") or {}).get("against_chosen") or {}
     interval = between.get("interval")
     if not interval or not interval[0] <= 1 <= interval[1]:
         return None
     other = seen.details["runner_up"].get("parameters") or {}
     named = " ".join(f"{name}={value}" for name, value in other.items())
     says = (
-        f"The two finalists tie: the runner-up stands at {bounds(interval)} times the search's winner ({named}). "
-        "Either will do; more prompts would tell them apart if they differ."
+        f"Two finalists tie: the other one ({named}) stands at {bounds(interval)} times the chosen one. Either will "
+        "do; more prompts would tell them apart if they differ."
     )
     numbers = {"between": between.get("speedup"), "interval": list(interval)}
     return Finding("tie", says, numbers, seen.more_units(2))

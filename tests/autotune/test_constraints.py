@@ -10,7 +10,8 @@ import optuna
 import pytest
 
 from autotune.analysis import Verdict
-from autotune.confirm import RUNNER_UP, WINNER, Confirmed, by_limits
+from autotune.choice import RUNNER_UP, WINNER, by_limits
+from autotune.confirm import Confirmed
 from autotune.constraints import Found, broken, check, found_in, parse
 from autotune.errors import UsageError
 from autotune.limits import judged, nobody
@@ -18,7 +19,7 @@ from autotune.status import Cause, Status
 from autotune.trial import Trial, ranking, trial_from_json
 from autotune.worker import memory
 from tests.autotune.conftest import Commands
-from tests.autotune.test_study import open_ledger
+from tests.autotune.test_study import WIDE, open_ledger
 
 LIMITS = parse({"ttft_ms_p95": {"max": 200}, "speedup": {"min": 1.2}})
 WRONG = {
@@ -95,9 +96,11 @@ def test_of_none_the_closest_is_named_with_what_it_lacks() -> None:
 
 
 def test_the_sampler_learns_where_the_limits_are_kept(tmp_path: Path) -> None:
-    """The faster, the more time to the first token: above k = 5 the limit is broken, and few of 30 trials go there."""
-    ledger = open_ledger(tmp_path)
-    for _ in range(30):
+    """The faster, the more time to the first token: above k = 5 the limit is broken, and fewer trials than half
+    go there, though none repeats another.
+    """
+    ledger = open_ledger(tmp_path, WIDE)
+    for _ in range(50):
         number, parameters = ledger.ask()
         k = parameters["method.k"]
         trial = measured(number, 40.0 * k, 1.2 + k / 10)
@@ -105,7 +108,7 @@ def test_the_sampler_learns_where_the_limits_are_kept(tmp_path: Path) -> None:
     frozen = next(t for t in ledger._study.trials if t.params["method.k"] > 5)
     assert frozen.state is optuna.trial.TrialState.PRUNED
     assert frozen.constraints["ttft_ms_p95.max"] > 0
-    assert sum(trial.status is Status.INFEASIBLE for trial in ledger.finished()[10:]) <= 8
+    assert sum(trial.status is Status.INFEASIBLE for trial in ledger.finished()[25:]) <= 10
 
 
 def held_out(arm: str, ttft: float) -> Confirmed:

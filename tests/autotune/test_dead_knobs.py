@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from autotune.confirm import RUNNER_UP, WINNER
+from autotune.choice import RUNNER_UP, WINNER, choose
 from autotune.dimension import Dimension
 from autotune.samples import Counters
 from autotune.settings import ObjectiveSettings, StudySettings
@@ -129,16 +129,14 @@ def test_what_is_a_tie(between: Interval, says: str) -> None:
 
 
 def test_a_difference_that_does_not_matter_goes_to_the_simpler_one() -> None:
-    from autotune.confirm import choose
-
     slightly = Interval(0.01, 0.005, 0.015, 16, "")
-    taken, _, tie = choose(finalists(3, 6), slightly, SPACE, 0.02)
+    taken, _, tie = choose(finalists(3, 6), lambda *_: slightly, SPACE, 0.02)
     assert taken == WINNER  # the runner-up is 1 % faster and needs twice the tokens
     assert tie is not None
     assert "A tie between k=3 and k=6" in tie.sentence()
-    assert choose(finalists(3, 6), slightly, SPACE, 0.005).arm == RUNNER_UP
-    assert choose(finalists(3, 6), BETTER, SPACE, 0.02).tie is None
-    assert choose(finalists(6, 3), TIE, SPACE, 0.02).arm == RUNNER_UP
+    assert choose(finalists(3, 6), lambda *_: slightly, SPACE, 0.005).arm == RUNNER_UP
+    assert choose(finalists(3, 6), lambda *_: BETTER, SPACE, 0.02).tie is None
+    assert choose(finalists(6, 3), lambda *_: TIE, SPACE, 0.02).arm == RUNNER_UP
 
 
 def test_a_tie_as_it_is_recorded() -> None:

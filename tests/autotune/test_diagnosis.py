@@ -210,11 +210,11 @@ def test_threads_set_by_hand() -> None:
 
 def test_a_tie_and_an_interval_around_one() -> None:
     runner_up = {"parameters": {"num_speculative_tokens": 3},
-                 "runner_up_against_winner": {"speedup": 1.0, "interval": [0.98, 1.02]}}  # fmt: skip
+                 "against_chosen": {"speedup": 1.0, "interval": [0.98, 1.02]}}  # fmt: skip
     tied = seen(details={"load": {"kind": "single"}, "runner_up": runner_up})
     assert "num_speculative_tokens=3" in must("tie", tied).says
     assert must("tie", tied).next.endswith("workload.num_confirm_prompts=32")
-    runner_up["runner_up_against_winner"]["interval"] = [0.9, 0.97]
+    runner_up["against_chosen"]["interval"] = [0.9, 0.97]
     assert found("tie", tied) is None
     wide = must("noise", seen(speedup=1.02, interval=(0.96, 1.08)))
     assert wide.numbers["times_the_prompts"] == 9

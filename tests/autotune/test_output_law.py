@@ -10,7 +10,8 @@ from types import SimpleNamespace
 import pytest
 
 from autotune.analysis import Verdict
-from autotune.confirm import RUNNER_UP, WINNER, Confirmed, choose
+from autotune.choice import RUNNER_UP, WINNER, choose
+from autotune.confirm import Confirmed
 from autotune.dimension import Dimension
 from autotune.measurement import measurement
 from autotune.space import Space
@@ -125,9 +126,9 @@ def test_of_equals_the_lossless_one_is_taken() -> None:
     space = Space((Dimension("method.k", "int", 1, 10),), {"method.k": 4})
     tie = Interval(0.0, -0.1, 0.1, 16, "")
     found = {WINNER: one(WINNER, 2, "lossy"), RUNNER_UP: one(RUNNER_UP, 5, "target")}
-    assert choose(found, tie, space)[0] == RUNNER_UP
-    assert choose({WINNER: found[WINNER], RUNNER_UP: one(RUNNER_UP, 1, "lossy")}, tie, space)[0] == RUNNER_UP
-    assert choose(found, Interval(-0.3, -0.4, -0.2, 16, ""), space)[0] == WINNER
+    assert choose(found, lambda *_: tie, space)[0] == RUNNER_UP
+    assert choose({WINNER: found[WINNER], RUNNER_UP: one(RUNNER_UP, 1, "lossy")}, lambda *_: tie, space)[0] == RUNNER_UP
+    assert choose(found, lambda *_: Interval(-0.3, -0.4, -0.2, 16, ""), space)[0] == WINNER
 
 
 @pytest.mark.parametrize("kind", ["measured", "replayed", "predicted"])

@@ -9,7 +9,8 @@ import optuna
 import pytest
 
 from autotune.analysis import Verdict
-from autotune.confirm import RUNNER_UP, WINNER, Confirmed, choose
+from autotune.choice import RUNNER_UP, WINNER, choose
+from autotune.confirm import Confirmed
 from autotune.dimension import Dimension
 from autotune.errors import UsageError
 from autotune.settings import StudySettings
@@ -23,6 +24,8 @@ from autotune.trial import Trial, ranking, trial_from_json
 
 SETTINGS = StudySettings(None, None, "auto", 12, 3, 0, 0.05, 5, 0.95, 500, 60.0, 60.0, 3)
 SPACE = Space((Dimension("method.k", "int", 1, 10), Dimension("method.n", "int", 1, 6)), {"method.k": 4, "method.n": 2})
+
+WIDE = Space((Dimension("method.k", "int", 1, 10), Dimension("method.n", "int", 1, 40)), SPACE.defaults)
 
 
 def open_ledger(path: Path, space: Space = SPACE) -> Ledger:
@@ -125,8 +128,7 @@ def test_what_the_sampler_is_told(tmp_path: Path, status: Status, cause: Cause, 
 
 def test_out_of_memory_teaches_the_sampler(tmp_path: Path) -> None:
     """Above k = 5 memory ends: fewer trials than half go there, though none repeats another."""
-    ledger = open_ledger(tmp_path, Space((Dimension("method.k", "int", 1, 10), Dimension("method.n", "int", 1, 40)),
-                                         SPACE.defaults))  # fmt: skip
+    ledger = open_ledger(tmp_path, WIDE)
     for _ in range(50):
         number, parameters = ledger.ask()
         fits = parameters["method.k"] <= 5
@@ -211,6 +213,6 @@ TIE, BETTER, WORSE = (Interval(m, m - 0.1, m + 0.1, 16, "") for m in (0.0, 0.3, 
     ],
 )
 def test_who_is_announced(found: dict[str, Confirmed], between: Interval, chosen: str, says: str) -> None:
-    name, why, _ = choose(found, between, SPACE)
+    name, why, _ = choose(found, lambda *_: between, SPACE)
     assert name == chosen
     assert says in why
