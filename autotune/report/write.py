@@ -113,12 +113,18 @@ def _seen(run: Run) -> dict[str, Any]:
         "buckets": schedule.bucket_rows(run),
         "crossovers": schedule.crossover_rows(run),
         "batches": batch_rows(run),
-        "search_charts": _there(history(run), importance(run), prediction(run), step_costs(run)),
-        "too_few": too_few(run),
-        "slices": slices(run),
+        **_searched(run),
         "drafting_charts": _there(positions(run), prompts(run), split(run)),
         "trees": trees(run),
     }
+
+
+def _searched(run: Run) -> dict[str, Any]:
+    """A schedule's trials are a grid of batch sizes and draft lengths, which its own charts show: no search."""
+    if run.details.get("schedule"):
+        return {"search_charts": [], "too_few": "", "slices": []}
+    charts = _there(history(run), importance(run), prediction(run), step_costs(run))
+    return {"search_charts": charts, "too_few": too_few(run), "slices": slices(run)}
 
 
 def _measured(run: Run) -> dict[str, Any]:

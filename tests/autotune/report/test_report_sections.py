@@ -130,6 +130,11 @@ def test_a_configuration_measured_twice_is_one_point(tmp_path: Path) -> None:
     assert "of a configuration measured before" in page
 
 
+def test_a_schedule_is_no_search(tmp_path: Path) -> None:
+    page = text(page_of(tmp_path, trials=examples.grid(), schedule=examples.SCHEDULE))
+    assert [words for words in ("The search", "Knob by knob", "Which knobs mattered") if words in page] == []
+
+
 def test_the_tree_is_drawn(tmp_path: Path, plain: str) -> None:
     run = examples.best()
     run["speculative_config"] |= {"speculative_token_tree": examples.TREE}
