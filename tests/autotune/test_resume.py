@@ -93,3 +93,22 @@ def test_a_name_can_not_be_used_for_another_space(commands, words: tuple[str, ..
     other = commands.tune("study.n_trials=2", "study.name=mine", "study.resume=always", *words)
     assert other.status == 2
     assert "was begun with other dimensions" in other.err
+
+
+def test_kill_9_while_the_model_proposes(commands) -> None:
+    """Of a study in which the model proposes and leaves out: goes on, and measures no point twice."""
+    words = ("engine.slow=0.0005", "study.n_trials=8", "study.prune_alpha=0", "study.startup_trials=2")
+    status, _ = start_and_end_early(commands, words, 4, signal.SIGKILL)
+    assert status == -signal.SIGKILL
+    early = next(commands.outputs.glob("20*/*/trials.jsonl")).read_text().splitlines()
+    time.sleep(1.1)  # another second, another folder
+    done = commands.tune(*words)
+    assert done.status == 0, done.err
+    assert "goes on: " in done.out
+    records = (done.folder / "trials.jsonl").read_text().splitlines()
+    assert records[: len(early)] == early
+    assert [trial["number"] for trial in done.trials] == list(range(len(done.trials)))
+    points = [tuple(trial["parameters"].items()) for trial in done.trials if trial["status"] != "predicted"]
+    assert len(points) == len(set(points))
+    proposed = [trial for trial in done.trials[2:] if trial["prediction"]]
+    assert proposed, "the model was at work"
