@@ -16,7 +16,7 @@ def prompts(run: Run) -> Chart | None:
         return None
     ranked = sorted(gains.items(), key=lambda item: item[1])
     values = [math.exp(value) for _, value in ranked]
-    what = "prompt" if ranked[0][0].startswith("prompt") else "window"
+    what = "prompt" if "prompt-" in ranked[0][0] else "window"
     trace = {
         "type": "bar", "x": list(range(1, len(values) + 1)), "y": [value - 1 for value in values], "base": 1,
         "marker": {"color": [BLUE if value >= 1 else RED for value in values]},

@@ -34,7 +34,7 @@ def workloads(run: Run) -> Chart | None:
     return Chart(
         "One configuration for all workloads",
         f"Chosen for {RULES.get(found['rule'], found['rule'])}: the green diamond; the others are grey. "
-        f"Weights: {', '.join(f'{name} {weight:g}' for name, weight in found['weights'].items())}. "
+        f"Weights: {', '.join(f'{name} {words.percent(weight)}' for name, weight in found['weights'].items())}. "
         "Regret is the most that a configuration loses to the best one of a workload.",
         figure(traces, layout),
         ("trial", "parameters", *names, "regret"),

@@ -19,7 +19,7 @@ SECTIONS: dict[str, tuple[str, dict[str, Any], tuple[str, ...]]] = {
     "robust": (
         "One configuration for all workloads",
         {"robust": examples.ROBUST},
-        ("1.77x [1.60, 1.90]", "3.1 %", "1.66x [1.50, 1.80]", "0.85x"),
+        ("Weights: code 70 %, chat 30 %", "1.77x [1.60, 1.90]", "3.1 %", "1.66x [1.50, 1.80]", "0.85x"),
     ),
     "break-even": ("acceptance may fall by", {"break_even": examples.BREAK_EVEN}, (">35 %<", "[0.31, 0.47]")),
     "schedule": ("The schedule", {"schedule": examples.SCHEDULE}, ("8 to beyond", "4 to 7", "0.71x [0.61, 0.81]")),
