@@ -9,11 +9,10 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from autotune.errors import UsageError, nearest
-from autotune.overrides import CONF, options
+from autotune.overrides import CONF
 from autotune.robust.mix import MEAN, RULES, Mix
 from autotune.schema import build
 from autotune.settings import Settings, WorkloadSettings
@@ -52,9 +51,13 @@ def several(values: object) -> tuple[WorkloadSettings, ...]:
 
 
 def _entry(name: str, entry: Mapping[str, Any], values: Mapping[str, Any]) -> WorkloadSettings:
+    if entry.get("name") != name:
+        raise UsageError(
+            f"{GROUP}.{name}.name is {entry.get('name')!r}; of several each goes by its own name, {name!r}"
+        )
     kept = values.get("kept") or ()
     common = {key: values[key] for key in COMMON if values.get(key) is not None and f"{name}.{key}" not in kept}
-    return replace(build(WorkloadSettings, {**entry, **common}, f"{GROUP}.{name}"), name=name)
+    return build(WorkloadSettings, {**entry, **common}, f"{GROUP}.{name}")
 
 
 def mix_of(values: object) -> Mix | None:
@@ -109,6 +112,11 @@ def check(settings: Settings) -> None:
             f"model=replay has one recording, not the {len(settings.workloads)} workloads of {settings.workload.name}; "
             "give workload=recorded, or a model"
         )
+    if getattr(settings.objective, "metrics", None):
+        raise UsageError(
+            f"objective {settings.objective.name} is several, and so is workload {settings.workload.name}; choose one "
+            "objective, or one workload"
+        )
     if settings.study.kind == "schedule":
         raise UsageError(
             f"study=schedule measures one workload, not {settings.workload.name}; choose one, or sweep: -m workload=a,b"
@@ -124,10 +132,8 @@ def _known(listed: str, kept: list[str]) -> str:
     names = [name.strip(" '\"") for name in listed.split(",") if name.strip()]
     if not names or len(set(names)) < len(names):
         raise UsageError(f"{GROUP}=[{listed}] is no list of different workloads; give it like {GROUP}=[code,chat]")
-    for name in names:
-        if name not in options(GROUP) or name == FILE:
-            allowed = [choice for choice in options(GROUP) if choice != FILE]
-            raise UsageError(f"{GROUP}=[{listed}] names {name!r}; {nearest(name, allowed)}")
+    if FILE in names:
+        raise UsageError(f"{GROUP}=[{listed}] names {FILE}, which is several already; leave it out, or give it alone")
     return names[0] if len(names) == 1 else _stored(names, kept)
 
 
