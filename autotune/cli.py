@@ -18,7 +18,7 @@ from autotune.errors import RunError, UsageError
 from autotune.joint import plain, with_methods
 from autotune.objective_words import with_objectives
 from autotune.overrides import CONF, options_first, with_models
-from autotune.robust.choice import with_workloads
+from autotune.robust.words import with_workloads
 
 OK, FAILED, WRONG, INTERRUPTED = 0, 1, 2, 130
 

@@ -22,7 +22,7 @@ from autotune.overrides import CONF, with_models
 from autotune.recommend.choose import answer, question
 from autotune.recommend.rules import Guide, guide
 from autotune.recommend.show import line, show
-from autotune.robust.choice import with_workloads
+from autotune.robust.words import with_workloads
 from autotune.schema import names
 from autotune.settings import Settings
 

@@ -1,32 +1,18 @@
-"""Several workloads in one study: the words of the command line that choose them, and the composed config.
-
-Hydra knows a choice of a group as a file. `workload=[a,b]` is made one, an entry "a+b" with the keys of
-conf/workload/several.yaml whose own defaults are the files of a and b, each under its name.
-"""
+"""Several workloads in one study: what the composed config of the choice means, and what cannot be."""
 
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping
 from typing import Any
 
 from autotune.errors import UsageError, nearest
-from autotune.overrides import CONF
 from autotune.robust.mix import MEAN, RULES, Mix
+from autotune.robust.words import COMMON, FILE, GROUP
 from autotune.schema import build
 from autotune.settings import Settings, WorkloadSettings
 
-GROUP, FILE = "workload", "several"
-COMMON = ("num_prompts", "num_confirm_prompts", "max_tokens", "seed", "temperature")
-"""Keys that, where they are given for all, stand in every workload in the place of its own."""
 OURS = ("name", "rule", "weights", "kept", *COMMON)
-
-
-def with_workloads(words: list[str]) -> list[str]:
-    """The words, with every list of workloads made known to Hydra under a name."""
-    kept = [found[1] for word in words if (found := re.match(rf"{GROUP}\.([\w-]+\.({'|'.join(COMMON)}))=", word))]
-    return [_choices(word, kept) if word.startswith(f"{GROUP}=") else word for word in words]
 
 
 def entries(workload: object) -> dict[str, Mapping[str, Any]]:
@@ -121,29 +107,3 @@ def check(settings: Settings) -> None:
         raise UsageError(
             f"study=schedule measures one workload, not {settings.workload.name}; choose one, or sweep: -m workload=a,b"
         )
-
-
-def _choices(word: str, kept: list[str]) -> str:
-    """`workload=[a,b],c` as `workload=a+b,c`."""
-    return re.sub(r"\[([^\[\]]*)\]", lambda found: _known(found[1], kept), word) if "[" in word else word
-
-
-def _known(listed: str, kept: list[str]) -> str:
-    names = [name.strip(" '\"") for name in listed.split(",") if name.strip()]
-    if not names or len(set(names)) < len(names):
-        raise UsageError(f"{GROUP}=[{listed}] is no list of different workloads; give it like {GROUP}=[code,chat]")
-    if FILE in names:
-        raise UsageError(f"{GROUP}=[{listed}] names {FILE}, which is several already; leave it out, or give it alone")
-    return names[0] if len(names) == 1 else _stored(names, kept)
-
-
-def _stored(names: list[str], kept: list[str]) -> str:
-    from hydra.core.config_store import ConfigStore
-    from omegaconf import OmegaConf
-
-    whole = "+".join(names)
-    file: Any = OmegaConf.to_container(OmegaConf.load(CONF / GROUP / f"{FILE}.yaml"))
-    own = {"defaults": [*(f"{name}@{name}" for name in names), "_self_"], "name": whole}
-    node = {**file, **own, "weights": dict.fromkeys(names, 1), "kept": kept}
-    ConfigStore.instance().store(group=GROUP, name=whole, node=node, provider="command line")
-    return whole

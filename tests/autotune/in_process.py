@@ -15,7 +15,7 @@ from autotune.console.display import Display
 from autotune.context import Context
 from autotune.folder import RunFolder
 from autotune.overrides import CONF
-from autotune.robust.choice import with_workloads
+from autotune.robust.words import with_workloads
 from autotune.settings import Settings
 from autotune.worker.session import Session
 

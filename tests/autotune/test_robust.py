@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import re
@@ -12,19 +13,23 @@ from typing import Any
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from autotune import measure_one, tune
+from autotune.console.summary import print_summary
 from autotune.errors import UsageError
 from autotune.inputs import check
+from autotune.leave import tracked
 from autotune.result import Result
-from autotune.robust.choice import with_workloads
 from autotune.robust.choose import ahead, ordered, regret, singles
 from autotune.robust.interval import between, value_of
 from autotune.robust.mix import MEAN, REGRET, WORST, Mix, by_workload, levels, unit_weights
 from autotune.robust.parts import Part, visits, weighs_alike
 from autotune.robust.race import combined, loses
+from autotune.robust.words import with_workloads
 from autotune.settings import Settings
 from autotune.status import Status
+from autotune.tracking.flatten import flat
 from autotune.trial import Trial
 from tests.autotune.in_process import context_of, settings_of, worker_here
 
@@ -321,6 +326,13 @@ def test_every_rule_chooses_what_the_truth_says(study, rule: str, tokens: int) -
         loss = f"{100 * (1 - speed(8, 1) / best[1]):.0f} %"
         assert f"The best for code alone (num_speculative_tokens=8) would lose {loss} on chat" in notes
     assert set(result.details["break_even"]["by_workload"]) == {"code", "chat"}
+    sent = dict(flat(tracked(result)))
+    assert sent["speedup_by_workload.code"] == robust["confirmed"]["code"]["speedup"]
+    assert sent["by_workload.chat.acceptance_rate"] == result.metrics["by_workload"]["chat"]["acceptance_rate"]
+    console = Console(record=True, width=120, file=io.StringIO())
+    print_summary(console, result, [])
+    told = console.export_text()
+    assert re.search(rf"^chat\s+{robust['confirmed']['chat']['speedup']:.2f}x", told, re.MULTILINE)
 
 
 def test_weights_move_the_choice(study) -> None:
