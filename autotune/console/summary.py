@@ -35,6 +35,7 @@ def print_summary(console: Console, result: Result, steps: list[str]) -> None:
     )
     console.print(_numbers(result))
     if (several := _workloads(result)) is not None:
+        console.print()
         console.print(several)
     if "pareto" in result.details:
         console.print(front_table(result.details["pareto"]))
@@ -110,7 +111,7 @@ def _workloads(result: Result) -> Table | None:
     if not found:
         return None
     falls = result.details.get("break_even", {}).get("by_workload", {})
-    table = Table(box=None, pad_edge=False, padding=(1, 3, 0, 0), collapse_padding=True)
+    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0))
     for title in ("workload", result.said.quantity, "interval", "acceptance", "no gain below"):
         table.add_column(title, justify="left" if title == "workload" else "right")
     for name, one in found.items():

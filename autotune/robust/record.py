@@ -9,10 +9,10 @@ from typing import Any
 from autotune.analysis import Gains, interval_of
 from autotune.arms import shown
 from autotune.console import words
-from autotune.robust.choose import Single, ahead, ordered, regret, singles
+from autotune.robust.choose import Single, against, ahead, bests, ordered, regret, singles
 from autotune.robust.mix import MEAN, REGRET, WORST, Mix, by_workload
 from autotune.robust.parts import weighs_alike
-from autotune.settings import Settings
+from autotune.settings import Settings, StudySettings
 from autotune.ties import words as in_words
 from autotune.trial import Trial, ranking
 
@@ -78,7 +78,11 @@ def notes(settings: Settings, trials: Sequence[Trial], chosen: Trial, held_out: 
         )
     if len(ranked) < 2:
         return sentences
-    return [*sentences, _of_chosen(chosen, ranked, mix), *_of_singles(singles(ranked, mix, settings.study), chosen)]
+    return [
+        *sentences,
+        _of_chosen(chosen, ranked, mix, settings.study),
+        *_of_singles(singles(ranked, mix, settings.study), chosen),
+    ]
 
 
 def weights(mix: Mix) -> str:
@@ -87,13 +91,17 @@ def weights(mix: Mix) -> str:
     return "weighed " + ", ".join(f"{name} {words.percent(weight)}" for name, weight in mix.weights.items())
 
 
-def _of_chosen(chosen: Trial, ranked: Sequence[Trial], mix: Mix) -> str:
+def _of_chosen(chosen: Trial, ranked: Sequence[Trial], mix: Mix, study: StudySettings) -> str:
+    """What it loses where it seems to lose most, and whether that is sure."""
     lost = ahead(chosen, ranked, mix)
     where = max(lost, key=lambda name: lost[name], default="")
     if not where or lost[where] <= 0:
         return "On the search's prompts no configuration was better on any of the workloads."
-    loss = f"{_share(lost[where])} on {where}"
-    return f"On the search's prompts it loses {loss} against the best for that, and less elsewhere."
+    loss = f"{_share(lost[where])} on {where} against the best for that"
+    there = against(chosen, bests(ranked, mix)[where], where, study)
+    if there.high is None or there.high >= 0:
+        return f"On the search's prompts no configuration was surely better on any workload; it seems to lose {loss}."
+    return f"On the search's prompts it loses {loss}, and less elsewhere."
 
 
 def _of_singles(found: Sequence[Single], chosen: Trial) -> list[str]:

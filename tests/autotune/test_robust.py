@@ -324,6 +324,7 @@ def test_every_rule_chooses_what_the_truth_says(study, rule: str, tokens: int) -
     assert "By workload, on the held-out prompts: code" in notes
     if rule != MEAN:
         loss = f"{100 * (1 - speed(8, 1) / best[1]):.0f} %"
+        assert f"On the search's prompts it loses {100 * robust['rows'][0]['regret']:.1f} % on " in notes
         assert f"The best for code alone (num_speculative_tokens=8) would lose {loss} on chat" in notes
     assert set(result.details["break_even"]["by_workload"]) == {"code", "chat"}
     sent = dict(flat(tracked(result)))
