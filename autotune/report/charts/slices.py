@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -18,19 +19,22 @@ Trial = Mapping[str, Any]
 def slices(run: Run) -> list[Chart]:
     """A chart a knob that varied, the most important first."""
     trials = configurations(run)
-    order = [*importances(run), *varied(trials)]
-    return [_slice(run, name, [t for t in trials if name in t["parameters"]]) for name in dict.fromkeys(order)]
+    order = dict.fromkeys([*importances(run), *varied(trials)])
+    methods = dict.fromkeys(trial["parameters"].get(METHOD, "") for trial in trials)
+    colours = dict(zip(methods, itertools.cycle(CYCLE), strict=False))
+    return [_slice(run, name, [t for t in trials if name in t["parameters"]], colours) for name in order]
 
 
-def _slice(run: Run, name: str, trials: Sequence[Trial]) -> Chart:
+def _slice(run: Run, name: str, trials: Sequence[Trial], colours: Mapping[str, str]) -> Chart:
+    """`colours` are those of the methods, the same in every chart."""
     numeric = all(_is_number(trial["parameters"][name]) for trial in trials)
-    groups = _by_method(trials) if name != METHOD else {"": list(trials)}
-    traces = [_points(name, own, label, numeric, colour) for (label, own), colour in zip(
-        groups.items(), CYCLE * (1 + len(groups) // len(CYCLE)), strict=False)]  # fmt: skip
+    groups = _by_method(trials)
+    traces = [_points(name, own, label, numeric, colours[label]) for label, own in groups.items()]
+    several = len(groups) > 1 and name != METHOD
     layout = {
-        "height": 250, "margin": {"l": 54, "r": 10, "t": 24 if len(groups) > 1 else 8, "b": 46},
+        "height": 250, "margin": {"l": 54, "r": 10, "t": 24 if several else 8, "b": 46},
         "xaxis": axis("", **_ticks([trial["parameters"][name] for trial in trials], numeric)),
-        "yaxis": factors(""), "shapes": [line_at_one("y")], "showlegend": len(groups) > 1,
+        "yaxis": factors(""), "shapes": [line_at_one("y")], "showlegend": several,
     }  # fmt: skip
     ranked = sorted(trials, key=lambda trial: -trial["speedup"])
     return Chart(
