@@ -98,11 +98,6 @@ def check(settings: Settings) -> None:
             f"model=replay has one recording, not the {len(settings.workloads)} workloads of {settings.workload.name}; "
             "give workload=recorded, or a model"
         )
-    if getattr(settings.objective, "metrics", None):
-        raise UsageError(
-            f"objective {settings.objective.name} is several, and so is workload {settings.workload.name}; choose one "
-            "objective, or one workload"
-        )
     if settings.study.kind == "schedule":
         raise UsageError(
             f"study=schedule measures one workload, not {settings.workload.name}; choose one, or sweep: -m workload=a,b"

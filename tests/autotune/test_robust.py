@@ -142,6 +142,7 @@ def test_what_is_wrong_is_said_in_a_line(words: tuple[str, ...], why: str) -> No
 
 
 @pytest.mark.parametrize(("words", "why"), [
+    (("objective=pareto", "load=closed_loop"), "the workloads code+chat have a rule of their own"),
     (("study=schedule", "load=closed_loop"), "study=schedule measures one workload, not code+chat"),
     (("model=replay", "model.path=x", "model.tokenizer=y"), "model=replay has one recording, not the 2 workloads"),
 ])  # fmt: skip
