@@ -84,6 +84,10 @@ def test_multirun_ends_with_a_comparison(commands) -> None:
     sweep = done.line
     assert [job["line"]["method"] for job in sweep["jobs"]] == ["none", "ngram"]
     assert json.loads((commands.project / sweep["outputs"] / "comparison.json").read_text()) == sweep
+    page = (commands.project / sweep["outputs"] / "report.html").read_text()
+    assert [f'href="{number}/report.html"' in page for number in range(len(sweep["jobs"]))] == [
+        bool(job.get("line")) for job in sweep["jobs"]
+    ]
 
 
 def test_a_bad_job_does_not_end_the_sweep(commands) -> None:
