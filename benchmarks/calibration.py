@@ -30,6 +30,7 @@ from autotune.status import Status
 from autotune.trial import Trial
 
 RESULTS = Path(__file__).with_name("results")
+MORE_EQUAL = ("study.n_trials=4", "search.engine.placebo={int: [0, 3]}")  # so that three are confirmed
 EQUAL = (
     "method=none", "workload=chat", "engine.loader=benchmarks.placebo:load", "+engine.placebo=0",
     "+search.engine.placebo={int: [0, 1]}", "workload.num_prompts=8", "workload.num_confirm_prompts=8",
@@ -168,13 +169,13 @@ def agreement(book: Book, count: int) -> None:
 
 
 def fake(book: Book, count: int) -> None:
-    """Studies of equal configurations on a simulated engine: seconds, so that CI runs some too."""
+    """Studies of equal configurations on a simulated engine, some of which the tests run too."""
     from benchmarks.model_value import Inline, prompts_for
     from benchmarks.short_studies import run_study, settings_for
 
     for number in (i for i in range(count) if str(i) not in book.part("fake")):
         with tempfile.TemporaryDirectory() as folder:
-            settings = settings_for([*EQUAL, "tracking=none", f"outputs={folder}", f"study.seed={number}"])
+            settings = settings_for([*EQUAL, *MORE_EQUAL, "tracking=none", f"outputs={folder}", f"study.seed={number}"])
             inputs = check(settings, searching=True)
             worker = Inline(FAKE, prompts_for(number), seed=number)
             found = run_study(settings, inputs, worker, Path(folder) / f"study-{number}")
