@@ -24,9 +24,10 @@ MOST = 20.0
 @dataclass(frozen=True)
 class BreakEven:
     """`needed` is the acceptance at which decoding takes as long as without speculation, where that of every position
-    is `scale` times what it was; None where certain drafts would not suffice. `interval` has its bounds. `lengths` are
-    tokens per pass now and there, `cost` that of a pass in passes without speculation. `law` says whose law the answers
-    have.
+    is `scale` times what it was; None where certain drafts would not suffice. `interval` has its bounds. `cost` is that
+    of a pass in passes without speculation, `lengths` are tokens per pass now and where it breaks even: all of them
+    geometric means over the units, as the speed-up is, so that now / cost is the speed-up. `law` says whose law the
+    answers have.
     """
 
     now: float
@@ -50,7 +51,8 @@ class BreakEven:
     def sentence(self) -> str:
         """For the reader of a result."""
         said = self._said(f" [{self.interval[0]:.2f}, {self.interval[1]:.2f}]" if self.interval else "")
-        why = f"a pass with drafts costs as much as {self.cost:.2f} without and brings {self.lengths[0]:.2f} tokens"
+        units = f"in the mean a pass costs as much as {self.cost:.2f} without drafts"
+        why = f"{units} and brings {self.lengths[0]:.2f} tokens"
         return f"{said[0].upper()}{said[1:]}: {why}."
 
     def _said(self, bounds: str) -> str:
@@ -102,13 +104,15 @@ def _solved(found: Sequence[Profile], weights: Values, settings: Settings, law: 
     scales = np.concatenate([np.linspace(0, 1, STEPS), np.geomspace(1, MOST, STEPS)[1:]])
     gains = np.array([each.gain(scales) for each in found])
     crossing = root(scales, weights @ gains)
+    cost = math.exp(sum(w * math.log(each.cost) for w, each in zip(weights, found, strict=True)))
+    now = cost * math.exp(float(np.interp(1.0, scales, weights @ gains)))
     return BreakEven(
         now=acceptance(found, 1.0),
         needed=None if crossing is None else acceptance(found, crossing),
         scale=crossing,
         interval=_interval(found, weights, scales, gains, settings),
-        lengths=(length(found, 1.0), length(found, MOST if crossing is None else crossing)),
-        cost=math.exp(sum(w * math.log(each.cost) for w, each in zip(weights, found, strict=True))),
+        lengths=(now, cost),
+        cost=cost,
         law=law,
     )
 
@@ -116,11 +120,6 @@ def _solved(found: Sequence[Profile], weights: Values, settings: Settings, law: 
 def acceptance(found: Sequence[Profile], scale: float) -> float:
     """Accepted / drafted tokens."""
     return _accepted(found, scale) / sum(each.tokens for each in found)
-
-
-def length(found: Sequence[Profile], scale: float) -> float:
-    """Tokens per pass."""
-    return 1 + _accepted(found, scale) / sum(each.passes for each in found)
 
 
 def _accepted(found: Sequence[Profile], scale: float) -> float:
