@@ -273,4 +273,10 @@ def _other(other: Confirmed | None, between: Interval | None) -> dict[str, Any] 
         "lossless": other.verdict.lossless,
         "output_law": other.verdict.output_law,
         "against_chosen": {"speedup": between.factor, "interval": between.factor_bounds},
+        **({"further": _further(other)} if other.further else {}),
     }
+
+
+def _further(entry: Confirmed) -> dict[str, Any]:
+    """Of several objectives, the held-out factors besides the first's."""
+    return {name: {"factor": each.factor, "interval": each.interval} for name, each in entry.further.items()}

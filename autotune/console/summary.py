@@ -75,6 +75,9 @@ def _headline(result: Result) -> Text:
     if further := result.details.get("objectives", ())[1:]:
         each = [f"{one['name']} {words.factor(one['factor'])} {words.bounds(one['interval'])}" for one in further]
         text.append("\n" + "  ".join(each) + " against no speculation; above 1 is better")
+    rule = result.details.get("by_rule", {"factor": result.speedup})
+    if rule["factor"] != result.speedup:
+        text.append(f"\nby the rule {words.factor(rule['factor'])} {words.bounds(rule['interval'])}")
     parameters = "  ".join(f"{name}={shortened(name, value)}" for name, value in result.parameters.items())
     return text.append("\n" + (parameters or "no parameters"))
 
