@@ -61,7 +61,7 @@ class BreakEven:
         if self.needed is None:
             return f"{kind} is {now}, and if every drafted token were accepted, no speculation would still be faster"
         if self.needed <= 0:
-            return f"no {kind} is too low: it is {now}, and a pass with drafts costs no more than one without"
+            return f"no {kind} is too low: it is {now}, and a pass costs no more than one without speculation"
         if self.interval and self.interval[0] <= self.now <= self.interval[1]:
             return f"{kind} is {now}, about where no speculation is as fast{bounds}"
         if self.needed < self.now:

@@ -59,8 +59,8 @@ def test_the_crossing() -> None:
     (0.80, (0.75, 0.85), "target", "acceptance would have to rise from 0.71 to 0.80 for speculation to be faster"),
     (0.70, (0.65, 0.75), "target", "acceptance is 0.71, about where no speculation is as fast"),
     (0.28, None, "synthetic", "synthetic acceptance may fall from 0.71 to 0.28 before no speculation is faster"),
-    (0.0, None, "lossy", "no lossy acceptance is too low: it is 0.71, and a pass with drafts costs no more than one "
-     "without"),
+    (0.0, None, "lossy", "no lossy acceptance is too low: it is 0.71, and a pass costs no more than one without "
+     "speculation"),
     (None, None, "target", "acceptance is 0.71, and if every drafted token were accepted, no speculation would still "
      "be faster"),
 ])  # fmt: skip
