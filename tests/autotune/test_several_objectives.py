@@ -86,7 +86,7 @@ def numbers(found: list[Any]) -> set[int | None]:
 
 def test_the_front_is_what_no_other_beats() -> None:
     """Trial 3 is below trial 1 on both; no speculation is beaten by trial 2 and by nobody before."""
-    study = settings_for().study
+    study = settings_for("study.tie_margin=0.02").study
     every = points([trial(*each) for each in TRIALS], both())
     assert numbers(front(every, study)) == {0, 1, 2, 4}
     assert numbers(front(points([trial(0, 1.5, 0.8)], both()), study)) == {None, 0}
@@ -94,7 +94,7 @@ def test_the_front_is_what_no_other_beats() -> None:
 
 
 def test_what_is_not_shown_leaves_both_on_the_front() -> None:
-    study = settings_for().study
+    study = settings_for("study.tie_margin=0.02").study
     noisy = points([trial(0, 1.5, 0.8), trial(3, 1.4, 0.78, spread=0.5)], both())
     assert numbers(front(noisy, study)) == {None, 0, 3}
     near = points([trial(0, 1.5, 0.8), trial(3, 1.495, 0.8)], both())
