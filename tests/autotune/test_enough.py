@@ -82,7 +82,7 @@ def test_the_planned_number_is_no_reason_to_speak_of() -> None:
 
 
 def test_patience_counts_configurations_since_the_last_gain_that_matters() -> None:
-    speedups = (1.0, 1.5, 1.51, 1.4, 1.52)
+    speedups = (1.0, 1.5, 1.505, 1.4, 1.51)
     trials = [trial(number, speedup) for number, speedup in enumerate(speedups)]
     assert without_progress(trials, 0.02) == 3
     assert without_progress([*trials, replace(trials[3], number=5)], 0.02) == 3  # a repeat is no new configuration

@@ -13,7 +13,7 @@ def test_intervals_of_equal_configurations_hold_one(tmp_path):
     assert found["studies"] == COUNT
     assert found["hold_1"] >= 0.9 * COUNT - 1  # of 20 with 95 % each, 17 or more in 98 of 100 cases
     assert found["confirmed_wrongly"] <= 2
-    assert races(list(book.part("fake").values()))["pruned"] <= 2
+    assert races(list(book.part("fake").values()))["pruned"] <= 7  # of 60, each with 5 %
 
 
 def test_studies_that_are_there_are_not_run_again(tmp_path, monkeypatch):
