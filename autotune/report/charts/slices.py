@@ -13,6 +13,7 @@ from autotune.report.data import Run
 from autotune.trees import shortened
 
 METHOD = "method"
+LEGEND = 3  # names that fit above a small chart; where there are more, the chart of the method names the colours
 Trial = Mapping[str, Any]
 
 
@@ -30,7 +31,7 @@ def _slice(run: Run, name: str, trials: Sequence[Trial], colours: Mapping[str, s
     numeric = all(_is_number(trial["parameters"][name]) for trial in trials)
     groups = _by_method(trials)
     traces = [_points(name, own, label, numeric, colours[label]) for label, own in groups.items()]
-    several = len(groups) > 1 and name != METHOD
+    several = 1 < len(groups) <= LEGEND and name != METHOD
     layout = {
         "height": 250, "margin": {"l": 54, "r": 10, "t": 24 if several else 8, "b": 46},
         "xaxis": axis("", **_ticks([trial["parameters"][name] for trial in trials], numeric)),
@@ -39,7 +40,7 @@ def _slice(run: Run, name: str, trials: Sequence[Trial], colours: Mapping[str, s
     ranked = sorted(trials, key=lambda trial: -trial["speedup"])
     return Chart(
         name.replace("_", " "),
-        "",
+        "Colours as under method." if len(groups) > LEGEND and name != METHOD else "",
         figure(traces, layout),
         (name.replace("_", " "), run.measurement.quantity, "interval", "parameters"),
         [
@@ -66,7 +67,7 @@ def _points(name: str, trials: Sequence[Trial], label: str, numeric: bool, colou
 
 
 def _by_method(trials: Sequence[Trial]) -> dict[str, list[Trial]]:
-    """Groups for the colours; one group where one method was searched."""
+    """Groups for the colours; one where one method was searched."""
     found: dict[str, list[Trial]] = {}
     for trial in trials:
         found.setdefault(trial["parameters"].get(METHOD, ""), []).append(trial)
