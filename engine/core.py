@@ -46,6 +46,7 @@ class Engine(StepLoop):
         num_threads: int | str = "auto",
         seed: int = 0,
         load_format: str = "auto",
+        kernels: str = "auto",
         tokenizer: str | Path | None = None,
         log_stats_interval: float | None = None,
         metrics_port: int | None = None,
@@ -54,18 +55,19 @@ class Engine(StepLoop):
         """Load a Hugging Face model folder.
 
         dtype "auto" is fp32 on a CPU and the checkpoint's on a GPU; num_threads "auto" measures. `seed` keys the
-        requests that bring none. kv_cache_tokens: how many cache positions all running requests share, in blocks of
-        16. Where they outgrow it drafts are cut, then the latest request waits and is computed anew; None is room for
+        requests that bring none. kv_cache_tokens: how many cache positions all running requests share, in blocks of 16.
+        Where they outgrow it drafts are cut, then the latest request waits and is computed anew; None is room for
         max_num_seqs of max_model_len. load_format "dummy": random weights for target and draft, whose folders need no
-        more than a config.json. tokenizer: a folder that has one, where the model's has none. log_stats_interval:
-        seconds between log lines of what was drafted; metrics_port: as `serve_metrics`. Raises ConfigError for what
-        the caller can mend, OutOfMemoryError where memory ends.
+        more than a config.json. kernels: "torch" or "fused", "auto" is fused on a GPU. tokenizer: a folder that has
+        one, where the model's has none. log_stats_interval: seconds between log lines of what was drafted;
+        metrics_port: as `serve_metrics`. Raises ConfigError for what the caller can mend, OutOfMemoryError where memory
+        ends.
         """
         watching = Watching(log_stats_interval, metrics_port, metrics_host)
         check_count("max_num_seqs", max_num_seqs, 1, 4096, required=True)
         facts = target_facts(Path(model), max_model_len, dtype, device)
         resolve(speculative_config, facts)  # refuse a wrong one before the weights are read
-        target = load_target(Path(model), max_model_len, dtype, device, num_threads, load_format)
+        target = load_target(Path(model), max_model_len, dtype, device, num_threads, load_format, kernels)
         text, most = Text(Path(tokenizer or model)), (max_num_seqs, max_num_batched_tokens)
         engine = cls(target, text, speculative_config, *most, seed, kv_cache_tokens, watching)
         watching.begin(engine.read_metrics, clock())

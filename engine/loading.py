@@ -13,6 +13,7 @@ from engine.errors import ConfigError
 from engine.models.attention import Span
 from engine.models.config import DecoderConfig, read_config
 from engine.models.decoder import Decoder, DecoderWeights, load_weights
+from engine.models.kernel_choice import Kernels, describe_kernels, resolve_kernels
 from engine.models.kv_cache import KVCache
 from engine.models.linear import Product, can_pack_half
 from engine.threads import quickest_times, thread_counts
@@ -35,6 +36,7 @@ class Target:
     device: torch.device
     num_threads: int
     load_format: str = "auto"
+    kernels: Kernels = "torch"
 
     @property
     def facts(self) -> TargetFacts:
@@ -56,20 +58,21 @@ def load_target(
     device: str,
     num_threads: int | str,
     load_format: str = "auto",
+    kernels: str = "auto",
 ) -> Target:
     """Load the model in `folder`; a wrong wish is a ConfigError that says what is allowed."""
     if load_format not in LOAD_FORMATS:
         raise ConfigError(f"load_format={load_format!r} is not allowed: {', '.join(LOAD_FORMATS)}")
     config = _config_of(folder)
     place = resolve_device(device)
-    kind = resolve_dtype(dtype, config, place)
+    kind, path = resolve_dtype(dtype, config, place), resolve_kernels(kernels, place)
     length = _resolve_length(max_model_len, config)
     threads = thread_counts(num_threads, place)
     weights = load_weights(folder, config, kind, place, load_format)
-    product, count = _choose(config, weights, length, threads)
+    product, count = _choose(config, weights, length, threads, path)
     torch.set_num_threads(count)
-    decoder = Decoder(config, weights, length, product)
-    return Target(folder, decoder, config, length, kind, place, count, load_format)
+    decoder = Decoder(config, weights, length, product, path)
+    return Target(folder, decoder, config, length, kind, place, count, load_format, path)
 
 
 def _config_of(folder: Path) -> DecoderConfig:
@@ -113,7 +116,9 @@ def _resolve_length(asked: int | None, config: DecoderConfig) -> int:
     return asked
 
 
-def _choose(config: DecoderConfig, weights: DecoderWeights, length: int, threads: list[int]) -> tuple[Product, int]:
+def _choose(
+    config: DecoderConfig, weights: DecoderWeights, length: int, threads: list[int], kernels: Kernels
+) -> tuple[Product, int]:
     """The product and thread count that make a step of one row and of five rows fastest on this machine."""
     products: list[Product] = ["half_packed", "torch"] if can_pack_half(weights.matrices) else ["torch"]
     if len(products) * len(threads) == 1:
@@ -121,7 +126,8 @@ def _choose(config: DecoderConfig, weights: DecoderWeights, length: int, threads
     device, length = weights.embeddings.device, min(length, 256)
     trial = DecoderWeights(weights.embeddings, weights.layers[:4], weights.final_norm, weights.head)
     cache = KVCache(config, 1, length, weights.embeddings.dtype, device)
-    steps = {product: partial(_one_and_five, Decoder(config, trial, length, product), cache) for product in products}
+    decoders = {product: Decoder(config, trial, length, product, kernels) for product in products}
+    steps = {product: partial(_one_and_five, decoder, cache) for product, decoder in decoders.items()}
     times: dict[tuple[Product, int], float] = {}
     for count in threads:
         torch.set_num_threads(count)
@@ -148,11 +154,10 @@ def describe(target: Target) -> dict[str, Any]:
         "dtype": str(target.dtype).removeprefix("torch."),
         "num_threads": target.num_threads,
         "linear": target.decoder.product,
-        "attention": "scaled_dot_product_attention",
         "max_model_len": target.max_model_len,
         "weights": "random" if target.load_format == "dummy" else "checkpoint",
         "torch": torch.__version__,
-    }
+    } | describe_kernels(target.kernels, target.device)
 
 
 def _cpu_name() -> str:

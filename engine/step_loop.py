@@ -20,7 +20,7 @@ from engine.loading import Target
 from engine.logprobs import token_logprobs
 from engine.metrics.watching import Watching
 from engine.models.decoder import TargetOutput
-from engine.models.kv_cache import KVCache
+from engine.models.kernel_choice import cache_type
 from engine.outputs import RequestOutput
 from engine.proposers import resolve
 from engine.rows import Rows, build_rows, rows_to_process, seen_rows
@@ -56,7 +56,7 @@ class StepLoop:
         self._seed = seed
         self._budget = Budget(kv_cache_tokens, max_num_seqs, target.max_model_len)
         size = (max_num_seqs, target.max_model_len, target.dtype, target.device)
-        self._cache = KVCache(target.config, *size, budget=kv_cache_tokens)
+        self._cache = cache_type(target.kernels)(target.config, *size, budget=kv_cache_tokens)
         self._scheduler = Scheduler(self._cache, max_batched, self._budget)
         self._stops = StopChecker(target.config.eos_token_ids, lambda: text.backend)
         self._ids = itertools.count()

@@ -1,13 +1,17 @@
 """What a proposer may use of the engine it drafts for."""
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from torch import Tensor
 
 from engine.loading import Target
+from engine.models.config import DecoderConfig
+from engine.models.kernel_choice import stack_type
+from engine.models.layers import LayerWeights
 from engine.models.linear import Product, can_pack_half
+from engine.models.stack import Stack
 
 T = TypeVar("T")
 
@@ -35,3 +39,9 @@ class Host:
         """The matrix product that the target was found quickest with, where it is exact for these weights too."""
         wanted = self.target.decoder.product
         return wanted if wanted == "torch" or can_pack_half(matrices) else "torch"
+
+    def stack(self, config: DecoderConfig, layers: Sequence[LayerWeights], product: Product) -> Stack:
+        """Layers of a draft network, for the positions and by the kernels of the target."""
+        target = self.target
+        build = stack_type(target.kernels)
+        return build(config, layers, target.max_model_len, target.dtype, target.device, product)

@@ -7,13 +7,13 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from engine.models.attention import Planner, Span
+from engine.models.attention import Span
 from engine.models.config import DecoderConfig
 from engine.models.dummy import open_weights
+from engine.models.kernel_choice import Kernels, stack_type
 from engine.models.kv_cache import KVCache
-from engine.models.layers import Layer, LayerWeights, StepInput, build_norm, load_layer
+from engine.models.layers import LayerWeights, build_norm, load_layer
 from engine.models.linear import Product, build_linear
-from engine.models.rope import inverse_frequencies, rotations
 
 FINAL = -1  # the tap after the final norm
 
@@ -58,67 +58,22 @@ def load_weights(
     return DecoderWeights(embeddings, layers, norm, head)
 
 
-class Stack:
-    """Decoder layers and what their steps share: rotation table and attention plan. Draft networks use it too."""
+class Decoder:
+    """Rows in, logits out. Owns the weights; the cache is given to every call."""
 
     def __init__(
         self,
         config: DecoderConfig,
-        weights: Sequence[LayerWeights],
+        weights: DecoderWeights,
         max_model_len: int,
-        dtype: torch.dtype,
-        device: torch.device,
         product: Product,
+        kernels: Kernels = "torch",
     ):
-        self.config = config
-        self.layers = [Layer(layer, config, i, product) for i, layer in enumerate(weights)]
-        self._table = rotations(*inverse_frequencies(config.raw, config.head_dim), max_model_len).to(device)
-        self._planner = Planner(max_model_len, config.windows, dtype, device)
-        self._device = device
-
-    def run(
-        self, x: Tensor, step: StepInput, cache: KVCache, taps: Sequence[int] = ()
-    ) -> tuple[Tensor, dict[int, Tensor]]:
-        """x [rows, H], changed in place -> the residual stream after all layers, and what was tapped on the way."""
-        kept = {0: x.clone()} if 0 in taps else {}
-        for layer in self.layers:
-            x = layer(x, step, cache)
-            if layer.index + 1 in taps:
-                kept[layer.index + 1] = x.clone()
-        return x, kept
-
-    def step_input(self, short: Sequence[Span], long: Sequence[Span], cache: KVCache) -> StepInput:
-        """`short` spans first (ordered by slot), then `long` ones; places and rotations of their rows."""
-        positions: list[int] = []
-        places: list[int] = []
-        for span in (*short, *long):
-            first = span.slot * cache.slot_len + span.start
-            positions += span.positions
-            places += range(first, first + span.length)
-        groups = self._planner.groups(short, long)
-        return StepInput(self.tensor(places), self._rotation(self.tensor(positions)), groups)
-
-    def tensor(self, values: Sequence[int]) -> Tensor:
-        """Indices on this stack's device."""
-        return torch.tensor(values, dtype=torch.int64, device=self._device)
-
-    def _rotation(self, positions: Tensor) -> Tensor:
-        config = self.config
-        rotated, total = config.num_heads + config.num_kv_heads, config.num_heads + 2 * config.num_kv_heads
-        out = torch.ones(len(positions), total, config.head_dim // 2, dtype=torch.complex64, device=self._device)
-        out[:, :rotated] = self._table.index_select(0, positions)[:, None]
-        return out
-
-
-class Decoder:
-    """Rows in, logits out. Owns the weights; the cache is given to every call."""
-
-    def __init__(self, config: DecoderConfig, weights: DecoderWeights, max_model_len: int, product: Product):
         self.config = config
         self.product = product
         self.embeddings = weights.embeddings
         device, dtype = weights.embeddings.device, weights.embeddings.dtype
-        self.stack = Stack(config, weights.layers, max_model_len, dtype, device, product)
+        self.stack = stack_type(kernels)(config, weights.layers, max_model_len, dtype, device, product)
         self.norm = build_norm(weights.final_norm, config.rms_norm_eps)
         self.head = build_linear(weights.head, None, product)
 

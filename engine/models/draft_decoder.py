@@ -23,7 +23,7 @@ def load_draft_decoder(folder: Path, host: Host, max_model_len: int, quantizatio
             f"quantization={quantization!r} is not allowed: int8 works in float32 on a CPU only; leave it out"
         )
     product: Product = host.product_for(weights.matrices) if quantization is None else "int8"
-    return Decoder(config, weights, max_model_len, product)
+    return Decoder(config, weights, max_model_len, product, target.kernels)
 
 
 def check_tokenizer(folder: Path, target_folder: Path) -> None:

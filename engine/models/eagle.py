@@ -13,7 +13,7 @@ from torch import Tensor
 from engine.drafting.host import Host
 from engine.models.attention import Span
 from engine.models.config import draft_layers_config, read_raw_config
-from engine.models.decoder import FINAL, Stack, TargetOutput
+from engine.models.decoder import FINAL, TargetOutput
 from engine.models.dummy import open_weights
 from engine.models.kv_cache import KVCache
 from engine.models.layers import load_layer
@@ -41,7 +41,7 @@ class EagleNetwork:
         weights.finish(("lm_head.weight",))  # some copies carry the target's head
         product = host.product_for([fc, *layer.matrices])
         self._fc = build_linear(fc, fc_bias, product)
-        self.stack = Stack(self.config, [layer], target.max_model_len, *like, product)
+        self.stack = host.stack(self.config, [layer], product)
         self.logits = target.decoder.head
 
     def condition(self, output: TargetOutput) -> Tensor:

@@ -17,7 +17,7 @@ from engine.errors import ConfigError
 from engine.models.attention import Span
 from engine.models.aux_layers import Convention, boundaries
 from engine.models.config import DecoderConfig, draft_layers_config
-from engine.models.decoder import Stack, TargetOutput
+from engine.models.decoder import TargetOutput
 from engine.models.draft_vocab import DraftVocab
 from engine.models.dummy import open_weights
 from engine.models.eagle import own_embeddings
@@ -52,7 +52,7 @@ class Eagle3Network:
         weights.finish()
         product = host.product_for([fc, head, *layer.matrices])
         self._fc, self._head = build_linear(fc, None, product), build_linear(head, None, product)
-        self.stack = Stack(self.config, [layer], target.max_model_len, *like, product)
+        self.stack = host.stack(self.config, [layer], product)
 
     def condition(self, output: TargetOutput) -> Tensor:
         """[rows, H]: the target's states at the tapped boundaries, fused."""

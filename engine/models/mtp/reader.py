@@ -11,12 +11,12 @@ from engine.drafting.host import Host
 from engine.errors import ConfigError
 from engine.models.attention import Span
 from engine.models.config import DecoderConfig, draft_layers_config
-from engine.models.decoder import Stack
 from engine.models.dummy import open_weights
 from engine.models.kv_cache import KVCache
 from engine.models.layers import Norm, build_norm, load_layer
 from engine.models.mtp.families import FAMILIES, MtpFamily
 from engine.models.mtp.published import TransformersBlock, cache_heads
+from engine.models.stack import Stack
 
 Block = Callable[[Tensor, Sequence[Span], Sequence[Span], KVCache], Tensor]
 
@@ -76,7 +76,7 @@ class MtpReader:
         config = draft_layers_config(dict(self._raw), self._folder, len(prefixes), **family)
         layers = [load_layer(self.weights, prefix, config, *self._like) for prefix in prefixes]
         product = host.product_for([matrix for layer in layers for matrix in layer.matrices])
-        stack = Stack(config, layers, self._target.max_model_len, *self._like, product)
+        stack = host.stack(config, layers, product)
         return config, [_native(stack, k) for k in range(len(prefixes))]
 
     def _name(self, template: str, k: int) -> str:
