@@ -195,6 +195,13 @@ def peak_memory(runs: Sequence[ArmRun]) -> float | None:
     return max(peaks) / 2**30 if peaks else None
 
 
+def energy_per_token(runs: Sequence[ArmRun]) -> float | None:
+    """Joules; None where a run's was not counted."""
+    drawn = [run.energy for run in runs]
+    known = [each for each in drawn if each is not None]
+    return ratio(sum(known), sum(r.tokens for r in requests_of(runs))) if len(known) == len(drawn) else None
+
+
 METRICS: tuple[Metric, ...] = (
     Metric("tpot_ms", "ms", "lower", "(E2E - TTFT) / (n - 1), per request",
            lambda runs: spread(r.tpot for r in requests_of(runs))),
@@ -229,6 +236,8 @@ METRICS: tuple[Metric, ...] = (
     Metric("acceptance_per_position", "", "higher", "accepted at position i / drafts with a token there", per_position),
     Metric("peak_memory_gib", "GiB", "lower", "highest memory of the process that runs the model, during its requests",
            peak_memory),
+    Metric("energy_per_token_j", "J", "lower", "energy that the GPU drew / output tokens, prompts included",
+           energy_per_token),
     Metric("num_drafts", "", None, "drafts made", lambda runs: counters_of(runs).drafts),
     Metric("num_draft_tokens", "", None, "tokens drafted", lambda runs: counters_of(runs).draft_tokens),
     Metric("num_accepted_tokens", "", None, "drafted tokens accepted", lambda runs: counters_of(runs).accepted_tokens),

@@ -103,8 +103,8 @@ class ArmRun:
 
     `step_seconds`: the steps of a single decoding request by the rows of their target pass; `steps_by_batch`: where
     more may run, what the engine counted by the number of decoding requests. `slo` holds the limits that the requests
-    were to keep. `peak_memory` is in bytes, `stolen` time that the run was ready and another process had its core. A
-    replay has no `wall`; its `cost` is that of its target passes, in steps without speculation.
+    were to keep. `peak_memory` is in bytes, `energy` in joules, `stolen` time that the run was ready and another
+    process had its core. A replay has no `wall`; its `cost` is that of its target passes, in steps without speculation.
     """
 
     arm: str
@@ -117,6 +117,7 @@ class ArmRun:
     slo: Slo = field(default_factory=Slo)
     peak_memory: int | None = None
     stolen: float | None = None
+    energy: float | None = None
 
 
 @dataclass(frozen=True)

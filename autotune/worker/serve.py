@@ -11,7 +11,7 @@ from typing import Any
 
 from autotune.samples import ArmRun, Counters, RequestSample
 from autotune.slo import Slo
-from autotune.worker import memory
+from autotune.worker import energy, memory
 from autotune.worker.open_loop import serve_open
 from autotune.worker.processor import since, waited_for_core
 from autotune.worker.prompts import Prompt
@@ -78,19 +78,19 @@ def run_arm(
     gc.collect()
     memory.reset_peak()
     gc.disable()
-    began, waited = None, waited_for_core()
+    began, waited, drawn = None, waited_for_core(), energy.spent()
     try:
         if arrivals:
             outputs, wall, began = serve_open(engine, prompts, arrivals)
         else:
             outputs, wall = serve(engine, prompts, concurrency, clock.tick if alone else None)
-        stolen = since(waited)
+        stolen, joules = since(waited), energy.since(drawn)
     finally:
         gc.enable()
     samples = tuple(sample(output, began) for output in outputs)
     batches = {} if alone else engine.steps_by_batch.since(steps)
     done = counters(engine) - before
-    run = ArmRun(arm, wall, samples, done, clock.seconds, None, batches, slo or Slo(), memory.peak(), stolen)
+    run = ArmRun(arm, wall, samples, done, clock.seconds, None, batches, slo or Slo(), memory.peak(), stolen, joules)
     return run, outputs
 
 
