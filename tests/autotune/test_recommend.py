@@ -52,7 +52,7 @@ def test_every_method_has_a_rule_with_a_source(tables: Guide, method: str) -> No
 
 def test_every_workload_has_a_kind_of_text_or_is_mixed(tables: Guide) -> None:
     assert set(tables.texts) <= set(options("workload"))
-    assert set(options("workload")) - set(tables.texts) == {"jsonl", "recorded"}
+    assert set(options("workload")) - set(tables.texts) == {"jsonl", "recorded", "several"}
     assert tables.text_of("jsonl") == "mixed"
 
 
