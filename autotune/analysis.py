@@ -95,6 +95,12 @@ def means(measured: Gains) -> dict[str, float]:
     return {unit: sum(values) / len(values) for unit, values in measured.items()}
 
 
+def paired(ours: Gains, theirs: Gains) -> Gains:
+    """By how much our mean lies above theirs, on every unit that both have."""
+    own, other = means(ours), means(theirs)
+    return {unit: [own[unit] - other[unit]] for unit in own if unit in other}
+
+
 def interval_of(measured: Gains, study: StudySettings) -> Interval:
     return interval(list(measured.values()), confidence=study.confidence, resamples=study.resamples, seed=study.seed)
 

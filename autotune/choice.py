@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from autotune.analysis import interval_of, means
+from autotune.analysis import interval_of, paired
 from autotune.constraints import broken
 from autotune.dimension import METHOD
 from autotune.settings import StudySettings
@@ -38,14 +38,12 @@ def finalists(ranked: Sequence[Trial], study: StudySettings) -> list[Trial]:
     """The best of the search and the runner-up; and what follows, up to study.finalists, where the search could not
     tell it from the best.
     """
-    most = min(study.finalists, len(FINALISTS))
-    further = [trial for trial in ranked[2:most] if not _is_behind(trial, ranked[0], study)]
-    return [*ranked[: min(2, most)], *further]
+    best, further = ranked[: min(2, study.finalists)], ranked[2 : study.finalists]
+    return [*best, *(trial for trial in further if not _is_behind(trial, ranked[0], study))]
 
 
 def _is_behind(trial: Trial, best: Trial, study: StudySettings) -> bool:
-    ours, theirs = means(trial.gains), means(best.gains)
-    apart = {unit: [ours[unit] - theirs[unit]] for unit in ours if unit in theirs}
+    apart = paired(trial.gains, best.gains)
     if not apart:
         return True
     found = interval_of(apart, study)
@@ -93,5 +91,5 @@ def by_limits(found: Mapping[str, Confirmed], name: str, why: str) -> tuple[str,
     keep = [entry for entry in keep if not broken(entry.limits)]
     if not keep or not broken(found[name].limits):
         return name, why
-    best = keep[0] if len(keep) == 1 else max(keep, key=lambda entry: entry.gain.mean)
+    best = max(keep, key=lambda entry: entry.gain.mean)
     return best.arm, "the fastest does not keep the limits on the held-out prompts; this one does"

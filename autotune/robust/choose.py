@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from autotune.analysis import interval_of, means
+from autotune.analysis import interval_of, paired
 from autotune.robust.mix import REGRET, Mix, by_workload, levels
 from autotune.settings import StudySettings
 from autotune.stats import Interval
@@ -73,6 +73,5 @@ def singles(trials: Sequence[Trial], mix: Mix, study: StudySettings) -> list[Sin
 
 def against(own: Trial, best: Trial, workload: str, study: StudySettings) -> Interval:
     """The paired log-ratio on one workload's units."""
-    ours, theirs = (means(by_workload(trial.gains)[workload]) for trial in (own, best))
-    paired = {unit: [ours[unit] - theirs[unit]] for unit in ours if unit in theirs}
-    return interval_of(paired, study) if paired else Interval(math.nan, None, None, 0, "no unit is shared")
+    apart = paired(*(by_workload(trial.gains)[workload] for trial in (own, best)))
+    return interval_of(apart, study) if apart else Interval(math.nan, None, None, 0, "no unit is shared")

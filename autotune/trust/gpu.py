@@ -39,14 +39,7 @@ class NvmlReader:
     """One device through nvidia-ml-py. ImportError where that is not installed, RuntimeError without a driver."""
 
     def __init__(self, device: str) -> None:
-        import pynvml
-
-        self._nvml = pynvml
-        try:
-            pynvml.nvmlInit()
-            self._device = self._handle(nvml_name(device, os.environ.get("CUDA_VISIBLE_DEVICES")))
-        except pynvml.NVMLError as error:
-            raise RuntimeError(str(error)) from error
+        self._nvml, self._device = open_device(device)
 
     def read(self) -> Reading:
         nvml, device = self._nvml, self._device
@@ -54,10 +47,20 @@ class NvmlReader:
         used = int(nvml.nvmlDeviceGetMemoryInfo(device).used)
         return Reading(processes, used, int(nvml.nvmlDeviceGetCurrentClocksThrottleReasons(device)))
 
-    def _handle(self, name: int | str) -> Any:
-        if isinstance(name, int):
-            return self._nvml.nvmlDeviceGetHandleByIndex(name)
-        return self._nvml.nvmlDeviceGetHandleByUUID(name)
+
+def open_device(device: str) -> tuple[Any, Any]:
+    """The management library, and its handle of "cuda" or "cuda:1". ImportError where nvidia-ml-py is not installed,
+    RuntimeError without a driver.
+    """
+    import pynvml
+
+    name = nvml_name(device, os.environ.get("CUDA_VISIBLE_DEVICES"))
+    try:
+        pynvml.nvmlInit()
+        by = pynvml.nvmlDeviceGetHandleByIndex if isinstance(name, int) else pynvml.nvmlDeviceGetHandleByUUID
+        return pynvml, by(name)
+    except pynvml.NVMLError as error:
+        raise RuntimeError(str(error)) from error
 
 
 def nvml_name(device: str, visible: str | None) -> int | str:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from autotune import arms
-from autotune.analysis import Gains, interval_of, means
+from autotune.analysis import Gains, interval_of, paired
 from autotune.dimension import METHOD
 from autotune.objectives import factor, objectives_of
 from autotune.settings import Settings, StudySettings
@@ -89,11 +89,10 @@ def alike(left: Trial, right: Trial, study: StudySettings) -> bool:
 
 
 def _alike(left: Gains, right: Gains, study: StudySettings) -> bool:
-    ours, theirs = means(left), means(right)
-    paired = {unit: [ours[unit] - theirs[unit]] for unit in ours if unit in theirs}
-    if not paired:
+    apart = paired(left, right)
+    if not apart:
         return False
-    found = interval_of(paired, study)
+    found = interval_of(apart, study)
     return found.contains_zero or abs(found.mean) < math.log1p(study.tie_margin)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable
 from functools import cache
@@ -16,7 +15,7 @@ def spent() -> float | None:
     if torch is None or not torch.cuda.is_initialized():
         return None
     torch.cuda.synchronize()
-    counter = _counter(f"cuda:{torch.cuda.current_device()}", os.environ.get("CUDA_VISIBLE_DEVICES"))
+    counter = _counter(f"cuda:{torch.cuda.current_device()}")
     return None if counter is None else counter()
 
 
@@ -27,19 +26,15 @@ def since(before: float | None) -> float | None:
 
 
 @cache
-def _counter(device: str, visible: str | None) -> Counter | None:
-    try:
-        import pynvml
-    except ImportError:
-        return None
-    from autotune.trust.gpu import nvml_name
+def _counter(device: str) -> Counter | None:
+    from autotune.trust.gpu import open_device
 
-    name = nvml_name(device, visible)
     try:
-        pynvml.nvmlInit()
-        by = pynvml.nvmlDeviceGetHandleByIndex if isinstance(name, int) else pynvml.nvmlDeviceGetHandleByUUID
-        handle = by(name)
-        pynvml.nvmlDeviceGetTotalEnergyConsumption(handle)
-    except pynvml.NVMLError:  # older than Volta, or hidden from us
+        nvml, handle = open_device(device)
+    except (ImportError, RuntimeError):
         return None
-    return lambda: pynvml.nvmlDeviceGetTotalEnergyConsumption(handle) / 1e3
+    try:
+        nvml.nvmlDeviceGetTotalEnergyConsumption(handle)
+    except nvml.NVMLError:  # older than Volta
+        return None
+    return lambda: nvml.nvmlDeviceGetTotalEnergyConsumption(handle) / 1e3

@@ -15,6 +15,7 @@ from autotune.confirm import Confirmed
 from autotune.constraints import Found, broken, check, found_in, parse
 from autotune.errors import UsageError
 from autotune.limits import judged, nobody
+from autotune.stats import Interval
 from autotune.status import Cause, Status
 from autotune.trial import Trial, ranking, trial_from_json
 from autotune.worker import memory
@@ -113,7 +114,7 @@ def test_the_sampler_learns_where_the_limits_are_kept(tmp_path: Path) -> None:
 
 def held_out(arm: str, ttft: float) -> Confirmed:
     limits = found_in(LIMITS, {"ttft_ms": {"p95": ttft}}, 1.5)
-    return Confirmed(arm, measured(0, ttft, 1.5), {}, None, Verdict(100, 0, ()), {}, limits)
+    return Confirmed(arm, measured(0, ttft, 1.5), {}, Interval(0.4, 0.3, 0.5, 16, ""), Verdict(100, 0, ()), {}, limits)
 
 
 @pytest.mark.parametrize(
