@@ -195,6 +195,17 @@ def peak_memory(runs: Sequence[ArmRun]) -> float | None:
     return max(peaks) / 2**30 if peaks else None
 
 
+def kv_capacity(runs: Sequence[ArmRun]) -> int | None:
+    """Tokens; of the runs with the least, as requests must fit into all of them."""
+    return min((run.kv_tokens for run in runs if run.kv_tokens is not None), default=None)
+
+
+def kv_kib_per_token(runs: Sequence[ArmRun]) -> float | None:
+    """What a token of capacity takes, rows that are spared for trees included."""
+    taken = [run.kv_bytes / run.kv_tokens for run in runs if run.kv_bytes is not None and run.kv_tokens]
+    return max(taken) / 2**10 if taken else None
+
+
 def energy_per_token(runs: Sequence[ArmRun]) -> float | None:
     """Joules; None where a run's was not counted."""
     drawn = [run.energy for run in runs]
@@ -236,6 +247,10 @@ METRICS: tuple[Metric, ...] = (
     Metric("acceptance_per_position", "", "higher", "accepted at position i / drafts with a token there", per_position),
     Metric("peak_memory_gib", "GiB", "lower", "highest memory of the process that runs the model, during its requests",
            peak_memory),
+    Metric("kv_capacity_tokens", "tokens", "higher", "tokens that the target's KV cache holds for all running requests",
+           kv_capacity),
+    Metric("kv_kib_per_token", "KiB", "lower", "bytes of the target's KV cache / tokens that it holds",
+           kv_kib_per_token),
     Metric("energy_per_token_j", "J", "lower", "energy that the GPU drew / output tokens, prompts included",
            energy_per_token),
     Metric("num_drafts", "", None, "drafts made", lambda runs: counters_of(runs).drafts),

@@ -104,7 +104,8 @@ class ArmRun:
     `step_seconds`: the steps of a single decoding request by the rows of their target pass; `steps_by_batch`: where
     more may run, what the engine counted by the number of decoding requests. `slo` holds the limits that the requests
     were to keep. `peak_memory` is in bytes, `energy` in joules, `stolen` time that the run was ready and another
-    process had its core. A replay has no `wall`; its `cost` is that of its target passes, in steps without speculation.
+    process had its core. `kv_tokens` is what the target's cache holds, `kv_bytes` what it takes. A replay has no
+    `wall`; its `cost` is that of its target passes, in steps without speculation.
     """
 
     arm: str
@@ -118,6 +119,8 @@ class ArmRun:
     peak_memory: int | None = None
     stolen: float | None = None
     energy: float | None = None
+    kv_tokens: int | None = None
+    kv_bytes: int | None = None
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,8 @@ FURTHER = (
     ("Tokens per target pass", "tokens_per_target_pass", None, 2),
     ("Tokens per step's cost", "tokens_per_step_cost", None, 2),
     ("Peak memory", "peak_memory_gib", None, 2),
+    ("Tokens that the KV cache holds", "kv_capacity_tokens", None, 0),
+    ("KV cache per token", "kv_kib_per_token", None, 2),
     ("Energy per token", "energy_per_token_j", None, 3),
 )
 BETTER: Mapping[str, Literal["lower", "higher"] | None] = {metric.name: metric.better for metric in METRICS}
@@ -70,7 +72,7 @@ def _value(metrics: Mapping[str, Any], name: str, level: str | None) -> float | 
 def _row(label: str, name: str, digits: int, before: float, after: float, change: float, largest: float) -> Versus:
     unit = UNITS[name]
     return Versus(
-        f"{label} ({unit})" if unit in ("ms", "GiB", "J") else label,
+        f"{label} ({unit})" if unit in ("ms", "GiB", "KiB", "J") else label,
         words.number(before, digits),
         words.number(after, digits),
         "±0 %" if abs(change) < SAME else f"{change:+.0%}".replace("-", "−").replace("%", " %"),

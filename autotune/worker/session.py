@@ -126,7 +126,7 @@ class Session:
             self._refill(engine)
             opening = self._opening
             runs[name], answers[name] = run_arm(engine, name, prompts, opening.concurrency, arrivals, opening.slo)
-            runs[name] = without(runs[name], self._unneeded.get(name, 0))
+            runs[name] = with_cache(without(runs[name], self._unneeded.get(name, 0)), engine.environment())
         return runs, answers
 
     def _refill(self, engine: Any) -> None:
@@ -173,6 +173,11 @@ class Session:
 def without(run: ArmRun, unneeded: int) -> ArmRun:
     """The run with the peak that it would have had without so many bytes of others."""
     return run if run.peak_memory is None or not unneeded else replace(run, peak_memory=run.peak_memory - unneeded)
+
+
+def with_cache(run: ArmRun, environment: Mapping[str, Any]) -> ArmRun:
+    """The run with the size of the cache it ran with; another project's engine need not tell."""
+    return replace(run, kv_tokens=environment.get("kv_cache_tokens"), kv_bytes=environment.get("kv_cache_bytes"))
 
 
 def wall(run: ArmRun) -> float:
