@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from engine.models.loader import STANDARD, Weights
+from engine.models.tensor_files import Part
 
 SPREAD = 0.02  # the deviation that such models are usually initialised with
 
@@ -27,17 +28,31 @@ class DummyWeights(Weights):
     def has(self, name: str) -> bool:
         return False
 
-    def take(self, name: str, shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
-        if not dtype.is_floating_point or name.endswith(".bias"):
-            return torch.zeros(shape, dtype=dtype, device=device)
-        if len(shape) == 1:
-            return torch.ones(shape, dtype=dtype, device=device)
-        generator = torch.Generator(device).manual_seed(zlib.crc32(name.encode()))
-        half = torch.float16 if dtype == torch.float32 else dtype  # what checkpoints hold, and the fast product needs
-        return torch.empty(shape, dtype=half, device=device).normal_(0.0, SPREAD, generator=generator).to(dtype)
+    def take(
+        self,
+        name: str,
+        shape: tuple[int, ...],
+        dtype: torch.dtype,
+        device: torch.device,
+        part: Part | None = None,
+        into: Tensor | None = None,
+    ) -> Tensor:
+        whole = _make(name, shape, dtype, device)
+        tensor = whole if part is None else whole[part].contiguous()
+        return tensor if into is None else into.copy_(tensor.reshape(into.shape))
 
     def finish(self, skips: tuple[str, ...] = (), within: tuple[str, ...] = ("",)) -> None:
         """Nothing can be left over."""
+
+
+def _make(name: str, shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
+    if not dtype.is_floating_point or name.endswith(".bias"):
+        return torch.zeros(shape, dtype=dtype, device=device)
+    if len(shape) == 1:
+        return torch.ones(shape, dtype=dtype, device=device)
+    generator = torch.Generator(device).manual_seed(zlib.crc32(name.encode()))
+    half = torch.float16 if dtype == torch.float32 else dtype  # what checkpoints hold, and the fast product needs
+    return torch.empty(shape, dtype=half, device=device).normal_(0.0, SPREAD, generator=generator).to(dtype)
 
 
 def open_weights(

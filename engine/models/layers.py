@@ -13,7 +13,7 @@ from engine.models.config import DecoderConfig
 from engine.models.kv_cache import KVCache
 from engine.models.linear import Linear, Product, build_linear
 from engine.models.loader import Weights
-from engine.models.rope import interleave_pairs
+from engine.models.rope import interleave_pairs, pairs_apart
 
 Norm = Callable[[Tensor], Tensor]
 
@@ -72,18 +72,18 @@ def load_layer(
     def take(name: str, *shape: int) -> Tensor:
         return weights.take(prefix + name, shape, dtype, device)
 
-    def fuse(names: Sequence[str], rows: Sequence[int], *columns: int) -> Tensor:
-        return torch.cat([take(name, row, *columns) for name, row in zip(names, rows, strict=True)])
-
     def fuse_qkv(suffix: str, *columns: int) -> Tensor:
-        q = take(f"self_attn.q_proj.{suffix}", q_rows, *columns)
-        k = take(f"self_attn.k_proj.{suffix}", kv_rows, *columns)
-        v = take(f"self_attn.v_proj.{suffix}", kv_rows, *columns)
-        if not config.rope_neighbours:
-            q, k = interleave_pairs(q, dim), interleave_pairs(k, dim)
-        return torch.cat([q, k, v])
+        fused = torch.empty(q_rows + 2 * kv_rows, *columns, dtype=dtype, device=device)
+        for name, part in zip("qkv", fused.split([q_rows, kv_rows, kv_rows]), strict=True):
+            place = part if name == "v" or config.rope_neighbours else pairs_apart(part, dim)
+            shape = (part.shape[0], *columns)
+            weights.take(f"{prefix}self_attn.{name}_proj.{suffix}", shape, dtype, device, into=place)
+        return fused
 
-    gate_up, inners = ("mlp.gate_proj.", "mlp.up_proj."), (inner, inner)
+    def fuse_gate_up(suffix: str, *columns: int) -> Tensor:
+        names = [f"{prefix}mlp.{name}_proj.{suffix}" for name in ("gate", "up")]
+        return weights.fuse(names, (inner, inner), columns, dtype, device)
+
     return LayerWeights(
         input_norm=take("input_layernorm.weight", hidden) if input_norm else None,
         post_norm=take("post_attention_layernorm.weight", hidden),
@@ -91,8 +91,8 @@ def load_layer(
         qkv_bias=fuse_qkv("bias") if config.qkv_bias else None,
         o=take("self_attn.o_proj.weight", hidden, q_rows),
         o_bias=take("self_attn.o_proj.bias", hidden) if config.o_bias else None,
-        gate_up=fuse([name + "weight" for name in gate_up], inners, hidden),
-        gate_up_bias=fuse([name + "bias" for name in gate_up], inners) if config.mlp_bias else None,
+        gate_up=fuse_gate_up("weight", hidden),
+        gate_up_bias=fuse_gate_up("bias") if config.mlp_bias else None,
         down=take("mlp.down_proj.weight", hidden, inner),
         down_bias=take("mlp.down_proj.bias", hidden) if config.mlp_bias else None,
         qk_norm=_head_norms(take, config) if config.qk_norm else None,

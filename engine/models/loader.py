@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from engine.errors import ConfigError
-from engine.models.tensor_files import INDEX, TensorFile, open_shards, open_tensor_file
+from engine.models.tensor_files import INDEX, Part, TensorFile, open_shards, open_tensor_file
 
 STANDARD = ("model.safetensors.index.json", "model.safetensors", "pytorch_model.bin.index.json", "pytorch_model.bin")
 # Buffers that old exports carry and that every reader recomputes.
@@ -42,19 +42,45 @@ class Weights:
         opened, stored = self._home(name)
         return opened.shape(stored)
 
-    def take(self, name: str, shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
-        """The tensor `name`, checked against `shape`, converted and moved."""
+    def take(
+        self,
+        name: str,
+        shape: tuple[int, ...],
+        dtype: torch.dtype,
+        device: torch.device,
+        part: Part | None = None,
+        into: Tensor | None = None,
+    ) -> Tensor:
+        """The tensor `name`, checked against `shape`, moved and converted.
+
+        part  slices of the leading dimensions: no more than these is read; `shape` stays that of the whole tensor
+        into  where it goes, of as many elements: nothing else is made on the device, but for the time of the move
+        """
         opened, stored = self._home(name)
         found = opened.shape(stored)
         if found != tuple(shape):
             raise ConfigError(
                 f"tensor {stored} in {self.folder} has shape {found}: config.json asks for {tuple(shape)}"
             )
-        tensor = opened.read(stored)
+        tensor = opened.read(stored, part)
         if tensor.is_floating_point() != dtype.is_floating_point:
             raise ConfigError(f"tensor {stored} in {self.folder} is {tensor.dtype}, which cannot stand for {dtype}")
         self._left.discard(name)
-        return tensor.to(device=device, dtype=dtype)
+        return _place(tensor, dtype, device, into)
+
+    def fuse(
+        self,
+        names: Sequence[str],
+        rows: Sequence[int],
+        columns: Sequence[int],
+        dtype: torch.dtype,
+        device: torch.device,
+    ) -> Tensor:
+        """[sum of rows, *columns]: the tensors `names` below each other, each written straight to its place."""
+        fused = torch.empty(sum(rows), *columns, dtype=dtype, device=device)
+        for name, row, part in zip(names, rows, fused.split(list(rows)), strict=True):
+            self.take(name, (row, *columns), dtype, device, into=part)
+        return fused
 
     def finish(self, skips: tuple[str, ...] = (), within: tuple[str, ...] = ("",)) -> None:
         """Raise if a tensor was never taken whose name starts with one of `within` and none of `skips`."""
@@ -77,6 +103,12 @@ class Weights:
             what = f"tensor {name} twice" if other == stored else f"both {other} and {stored}, which are one tensor"
             raise ConfigError(f"{self.folder} holds {what} (the second in {file.name}): each must be there once")
         self._homes[name] = opened, stored
+
+
+def _place(tensor: Tensor, dtype: torch.dtype, device: torch.device, into: Tensor | None) -> Tensor:
+    """Files are mapped: what lies on the host is their pages. So a tensor is moved first and converted there."""
+    moved = tensor.to(device)
+    return moved.to(dtype).contiguous() if into is None else into.copy_(moved.reshape(into.shape))
 
 
 def _open_first(folder: Path, files: Sequence[str]) -> dict[Path, TensorFile]:

@@ -119,10 +119,11 @@ def _stacked(
 ) -> tuple[Tensor, Tensor | None]:
     """Weight [heads, H, H] and bias [heads, H] of one block of all heads."""
     names = [layout.block(i, block) for i in range(layout.num_heads)]
-    weight = torch.stack([weights.take(f"{name}.weight", (hidden, hidden), *like) for name in names])
+    heads = [hidden] * layout.num_heads
+    weight = weights.fuse([f"{name}.weight" for name in names], heads, (hidden,), *like).view(-1, hidden, hidden)
     if not layout.bias:
         return weight, None
-    return weight, torch.stack([weights.take(f"{name}.bias", (hidden,), *like) for name in names])
+    return weight, weights.fuse([f"{name}.bias" for name in names], heads, (), *like).view(-1, hidden)
 
 
 def _token_map(weights: Weights, layout: Layout, vocab: int, device: torch.device) -> Tensor | None:

@@ -19,6 +19,11 @@ def interleave_pairs(weight: Tensor, head_dim: int) -> Tensor:
     return halves.transpose(1, 2).reshape(weight.shape)
 
 
+def pairs_apart(rows: Tensor, head_dim: int) -> Tensor:
+    """Interleaved rows [heads * D, ...] as a view [heads, 2, D/2, ...] in the order of checkpoints, to write to."""
+    return rows.view(-1, head_dim // 2, 2, *rows.shape[1:]).transpose(1, 2)
+
+
 def inverse_frequencies(config: dict[str, Any], head_dim: int) -> tuple[Tensor, float]:
     """[D/2] inverse frequencies and the factor on cos and sin, from a Hugging Face config of any generation."""
     rope = dict(config.get("rope_parameters") or config.get("rope_scaling") or {})

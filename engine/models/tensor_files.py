@@ -16,14 +16,15 @@ from engine.errors import ConfigError
 INDEX = ".index.json"
 TORCH_SUFFIXES = (".bin", ".pt", ".pth")
 SUFFIXES = (".safetensors", *TORCH_SUFFIXES)
+Part = tuple[slice, ...]
 
 
 class TensorFile(Protocol):
-    """One open file: what it holds, and a tensor on the CPU by name."""
+    """One open file: what it holds, and a tensor by name, or a part of one: a view of the mapped file on the CPU."""
 
     def names(self) -> list[str]: ...
     def shape(self, name: str) -> tuple[int, ...]: ...
-    def read(self, name: str) -> Tensor: ...
+    def read(self, name: str, part: Part | None = None) -> Tensor: ...
 
 
 class SafetensorsFile:
@@ -41,8 +42,8 @@ class SafetensorsFile:
     def shape(self, name: str) -> tuple[int, ...]:
         return tuple(self._file.get_slice(name).get_shape())
 
-    def read(self, name: str) -> Tensor:
-        return self._file.get_tensor(name)
+    def read(self, name: str, part: Part | None = None) -> Tensor:
+        return self._file.get_tensor(name) if part is None else self._file.get_slice(name)[part]
 
 
 class TorchFile:
@@ -57,8 +58,8 @@ class TorchFile:
     def shape(self, name: str) -> tuple[int, ...]:
         return tuple(self._tensors[name].shape)
 
-    def read(self, name: str) -> Tensor:
-        return self._tensors[name]
+    def read(self, name: str, part: Part | None = None) -> Tensor:
+        return self._tensors[name] if part is None else self._tensors[name][part]
 
 
 def open_tensor_file(path: Path) -> TensorFile:

@@ -8,6 +8,7 @@ import torch
 from safetensors.torch import save_file
 
 from engine.errors import ConfigError
+from engine.models.dummy import DummyWeights
 from engine.models.loader import Weights
 
 CPU = torch.device("cpu")
@@ -145,3 +146,19 @@ def test_a_torn_file_is_refused(tmp_path, name, content):
         Weights(tmp_path)
     assert name in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_part_is_read_and_goes_where_it_is_told(tmp_path):
+    save(tmp_path, "safetensors")
+    for opened in (Weights(tmp_path), DummyWeights(tmp_path)):
+        whole = opened.take("fc.weight", (4, 8), torch.float32, CPU)
+        part = opened.take("fc.weight", (4, 8), torch.float32, CPU, part=(slice(1, 3), slice(4, 8)))
+        assert torch.equal(part, whole[1:3, 4:8])
+        assert part.is_contiguous()
+        place = torch.full((2, 2, 6), torch.nan, dtype=torch.float32)
+        into = place[:, :, 1:5]
+        assert opened.take("fc.weight", (4, 8), torch.float32, CPU, (slice(1, 3), slice(0, 8)), into) is into
+        assert torch.equal(into.reshape(2, 8), whole[1:3])
+        assert place.isnan().sum() == 8
+    with pytest.raises(ConfigError, match="asks for"):
+        Weights(tmp_path).take("fc.weight", (2, 8), torch.float32, CPU, part=(slice(0, 2),))

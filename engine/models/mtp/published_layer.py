@@ -82,13 +82,8 @@ def _experts(
     like: tuple[torch.dtype, torch.device],
 ) -> Tensor:
     """[experts, rows, columns], where an expert's rows are those of all `names`."""
-    each = (shape[1] // len(names), shape[2])
-    return torch.stack(
-        [
-            torch.cat([weights.take(f"{prefix}experts.{i}.{name}.weight", each, *like) for name in names])
-            for i in range(shape[0])
-        ]
-    )
+    parts = [f"{prefix}experts.{i}.{name}.weight" for i in range(shape[0]) for name in names]
+    return weights.fuse(parts, [shape[1] // len(names)] * len(parts), shape[2:], *like).view(shape)
 
 
 class LatentDenseLayer(nn.Module):
