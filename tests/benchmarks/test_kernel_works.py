@@ -1,11 +1,18 @@
 """What is timed on a GPU: small, on a CPU, every piece of work can be built, run and checked."""
 
+import json
+
 import pytest
 import torch
 
-from benchmarks.gpu_kernels import assert_agrees, main
+from benchmarks import gpu_kernels
+from benchmarks.gpu import kernel_times
+from benchmarks.gpu.kernel_times import agrees, difference
+from benchmarks.gpu.timer import Timer
+from benchmarks.gpu_kernels import main, report
 from benchmarks.kernel_works import Shape, attention_work, compaction_work, rotation_work
 from benchmarks.step_works import Sizes, activation_work, lookup_work, norm_work, verify_work
+from tests.benchmarks.stand_ins import Cuda
 
 CPU = torch.device("cpu")
 SMALL = Shape(heads=4, kv_heads=2, dim=32, layers=2)
@@ -30,7 +37,7 @@ def test_a_work_runs_and_agrees_with_its_reference(name, monkeypatch):
     work = WORKS[name]()
     assert work.turns >= 2
     work.run(work.turns - 1)
-    assert_agrees(work)
+    assert difference(work) is None
 
 
 def test_bytes_of_attention_are_those_of_keys_and_values(monkeypatch):
@@ -38,10 +45,41 @@ def test_bytes_of_attention_are_those_of_keys_and_values(monkeypatch):
     assert WORKS["decode"]().num_bytes == 2 * 4096 * (2 * 2 * 32) * 2
 
 
-def test_a_kernel_that_differs_is_not_timed():
-    work = WORKS["compaction"]()._replace(check=lambda: (torch.zeros(3), torch.ones(3)))
-    with pytest.raises(SystemExit, match="differs from its reference by 1"):
-        assert_agrees(work)
+@pytest.fixture
+def works(monkeypatch):
+    """All that are timed, small and under their own names."""
+    monkeypatch.setattr("benchmarks.kernel_works.BEYOND_CACHE", 1)
+    made = [work() for work in WORKS.values()]
+    by_kernel = {kernel: [work for work in made if work.kernel == kernel] for kernel in kernel_times.WORKS}
+    assert all(by_kernel.values())
+    for module in (kernel_times, gpu_kernels):
+        monkeypatch.setattr(module, "WORKS", {name: lambda _, found=found: found for name, found in by_kernel.items()})
+    return by_kernel
+
+
+def test_every_work_is_timed_in_a_graph(works, capsys):
+    """A replay takes 1 ms for all turns of a work; the copy's four turns too, so its bandwidth is known."""
+    assert report([], CPU, "stand-in", Timer(Cuda(per_turn=1e-3)), num_bytes=1000) == 0
+    found = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert found["copy_gb_per_s"] == pytest.approx(2 * 1000 * 4 / 1e-3 / 1e9)
+    work, row = works["tree_attention"][0], found["kernels"][0]
+    assert row["microseconds"] == pytest.approx(1e3 / work.turns)
+    assert row["of_ceiling"] == pytest.approx(work.num_bytes * work.turns / 8000)
+    assert len(found["kernels"]) == len(WORKS)
+
+
+def test_a_kernel_that_differs_is_not_timed(works, capsys):
+    works["compact_kv"][0] = works["compact_kv"][0]._replace(check=lambda: (torch.zeros(3), torch.ones(3)))
+    assert report(["compact_kv", "verify"], CPU, "stand-in", Timer(Cuda()), num_bytes=1000) == 1
+    found = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert {row["kernel"] for row in found["kernels"]} == {"verify"}
+    assert found["differences"][0].endswith("differs from its reference by 1: not timed")
+
+
+def test_tokens_agree_only_where_they_are_the_same():
+    assert agrees(torch.tensor([100_000]), torch.tensor([100_000]))
+    assert not agrees(torch.tensor([100_001]), torch.tensor([100_000]))
+    assert agrees(torch.tensor([1.001]), torch.tensor([1.0]))
 
 
 def test_without_a_gpu_it_refuses_in_one_line(monkeypatch, capsys):
