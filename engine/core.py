@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor
 
 from engine import probes
+from engine.captured import resolve_eager
 from engine.errors import ConfigError
-from engine.loading import describe, load_target, target_facts
+from engine.loading import describe, load_target, resolve_device, target_facts
 from engine.metrics.totals import Drafting, Reading
 from engine.metrics.watching import LOCAL, Watching
 from engine.outputs import RequestOutput
@@ -47,6 +48,7 @@ class Engine(StepLoop):
         seed: int = 0,
         load_format: str = "auto",
         kernels: str = "auto",
+        enforce_eager: bool | None = None,
         tokenizer: str | Path | None = None,
         log_stats_interval: float | None = None,
         metrics_port: int | None = None,
@@ -58,18 +60,20 @@ class Engine(StepLoop):
         requests that bring none. kv_cache_tokens: how many cache positions all running requests share, in blocks of 16.
         Where they outgrow it drafts are cut, then the latest request waits and is computed anew; None is room for
         max_num_seqs of max_model_len. load_format "dummy": random weights for target and draft, whose folders need no
-        more than a config.json. kernels: "torch" or "fused", "auto" is fused on a GPU. tokenizer: a folder that has
-        one, where the model's has none. log_stats_interval: seconds between log lines of what was drafted;
-        metrics_port: as `serve_metrics`. Raises ConfigError for what the caller can mend, OutOfMemoryError where memory
-        ends.
+        more than a config.json. kernels: "torch" or "fused", "auto" is fused on a GPU. enforce_eager: whether decoding
+        steps are run as they come, and not captured in CUDA graphs of fixed shapes; None captures with fused kernels on
+        a GPU. tokenizer: a folder that has one, where the model's has none. log_stats_interval: seconds between log
+        lines of what was drafted; metrics_port: as `serve_metrics`. Raises ConfigError for what the caller can mend,
+        OutOfMemoryError where memory ends.
         """
         watching = Watching(log_stats_interval, metrics_port, metrics_host)
         check_count("max_num_seqs", max_num_seqs, 1, 4096, required=True)
+        eager = resolve_eager(enforce_eager, kernels, resolve_device(device))
         facts = target_facts(Path(model), max_model_len, dtype, device)
         resolve(speculative_config, facts)  # refuse a wrong one before the weights are read
         target = load_target(Path(model), max_model_len, dtype, device, num_threads, load_format, kernels)
         text, most = Text(Path(tokenizer or model)), (max_num_seqs, max_num_batched_tokens)
-        engine = cls(target, text, speculative_config, *most, seed, kv_cache_tokens, watching)
+        engine = cls(target, text, speculative_config, *most, seed, kv_cache_tokens, watching, eager)
         watching.begin(engine.read_metrics, clock())
         return engine
 
@@ -103,7 +107,10 @@ class Engine(StepLoop):
             "kv_cache_tokens": self._budget.num_tokens,
             "kv_cache_bytes": self._cache.num_bytes,
             "kv_cache_memory": "follows use" if self._cache.is_paged else "allocated at start",
+            "enforce_eager": self._captured is None,
         }
+        if self._captured is not None:
+            cache |= self._captured.facts
         return describe(self._target) | cache | self._watching.facts
 
     def add_request(
@@ -180,6 +187,8 @@ class Engine(StepLoop):
         depth = min(self.speculative_config.num_speculative_tokens or 0, self.max_model_len - 1)
         shapes = probes.draft_shapes(self.speculative_config, depth)
         probes.run_shapes(self._target.decoder, self._cache, most, shapes)
+        if self._captured is not None:
+            self._captured.warm_up(most, probes.limits_to_warm(depth), self._proposer)
         self._cache.release_all()
 
     def next_token_scores(

@@ -176,10 +176,6 @@ def _check_kind(name: str, value: object, kind: type, words: str) -> None:
 
 def _refuse_without_effect(config: SpeculativeConfig) -> None:
     """Wishes that vLLM grants and this engine cannot; ignoring them would pass for granting them."""
-    if config.enforce_eager is False:
-        raise ConfigError(
-            "enforce_eager=False is not allowed: drafts are never captured in graphs; true, or leave it out"
-        )
     if config.code_revision is not None:
         raise ConfigError("code_revision is not allowed: no code of a checkpoint is ever run; leave it out")
     if config.revision is not None:

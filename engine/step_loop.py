@@ -1,29 +1,28 @@
 """The step and what it works on: schedule, draft, target, verify, commit. Knows no method by name, and no callers."""
 
 import itertools
-import time
 from collections.abc import Mapping
 from operator import lt
 from typing import Any
 
 import torch
-from torch import Tensor
 
-from engine import sampler
 from engine.blocks import Budget
+from engine.captured import captured_path, graph_reserve
 from engine.control import Control
-from engine.draft import Draft, Verification
 from engine.drafting.host import Host
 from engine.drafting.kept import Proposers
 from engine.errors import ConfigError, EngineError
+from engine.laps import PARTS, clock, laps_for
 from engine.loading import Target
 from engine.logprobs import token_logprobs
 from engine.metrics.watching import Watching
-from engine.models.decoder import TargetOutput
 from engine.models.kernel_choice import cache_type
+from engine.outcome import Outcome
 from engine.outputs import RequestOutput
 from engine.proposers import resolve
-from engine.rows import Rows, build_rows, rows_to_process, seen_rows
+from engine.ragged_path import RaggedPath
+from engine.rows import seen_rows
 from engine.scheduler import Scheduler
 from engine.sequence import Batch, Sequence
 from engine.speculative_config import SpeculativeConfig
@@ -34,7 +33,6 @@ from engine.text import Text
 from engine.verification import build_verifier
 
 SpecConfigLike = SpeculativeConfig | Mapping[str, Any] | None
-clock = time.perf_counter
 
 
 class StepLoop:
@@ -50,13 +48,18 @@ class StepLoop:
         seed: int,
         kv_cache_tokens: int | None = None,
         watching: Watching | None = None,
+        enforce_eager: bool = True,
     ):
         self._target = target
         self._text = text
         self._seed = seed
         self._budget = Budget(kv_cache_tokens, max_num_seqs, target.max_model_len)
         size = (max_num_seqs, target.max_model_len, target.dtype, target.device)
-        self._cache = cache_type(target.kernels)(target.config, *size, budget=kv_cache_tokens)
+        reserve = 0 if enforce_eager else graph_reserve(target, max_num_seqs)
+        self._cache = cache_type(target.kernels)(target.config, *size, budget=kv_cache_tokens, reserve=reserve)
+        self._ragged = RaggedPath(target, self._cache)
+        self._captured = None if enforce_eager else captured_path(target, self._cache, max_num_seqs)
+        self._laps = laps_for(target.device)
         self._scheduler = Scheduler(self._cache, max_batched, self._budget)
         self._stops = StopChecker(target.config.eos_token_ids, lambda: text.backend)
         self._ids = itertools.count()
@@ -76,6 +79,8 @@ class StepLoop:
             raise ConfigError(
                 f"num_speculative_tokens={config.num_speculative_tokens} is above max_model_len - 1 = {most}"
             )
+        if config.enforce_eager is False and self._captured is None:
+            raise ConfigError("enforce_eager=False of a draft is not allowed where the engine is eager: leave it out")
         self.speculative_config = config
         self._proposer = self._proposers.use(config)
         self._verifier = build_verifier(config)
@@ -85,6 +90,8 @@ class StepLoop:
         """No speculation, and no weights or caches of drafts are kept for later. Only while idle."""
         self.configure_speculation(None)
         self._proposers.forget(self._proposer)
+        if self._captured is not None:
+            self._captured.forget_drafts()
 
     @torch.inference_mode()
     def step(self) -> list[RequestOutput]:
@@ -95,25 +102,15 @@ class StepLoop:
             self._proposer.release(slot)
         if not batch.decoding and not batch.prefilling:
             return []
-        t1 = clock()
-        draft = self._draft(batch)
-        t2 = clock()
-        rows = build_rows(batch, draft)
-        output = self._forward(rows)
-        t3 = clock()
-        batch.advance_prompts()
-        draft = draft.with_empty(len(rows.ready))
-        verification = self._verify(batch.decoding + rows.ready, draft, output.logits)
-        self.control.observe(batch.decoding, draft, verification)
-        t4 = clock()
-        finished = self._commit(batch, rows.ready, draft, verification, t4)
-        t5 = clock()
-        self._proposer.observe(seen_rows(batch, draft, verification), output)
-        t6 = clock()
-        self.timing.count_step(len(rows.token_ids), t2 - t1 + t6 - t5, t3 - t2, t4 - t3, t5 - t4 + t1 - t0)
-        self.timing.count_batch(batch.num_prompt_tokens, len(batch.freed))
-        self.steps_by_batch.count_step(batch, draft, verification, t6 - t0)
-        self._watching.tick(t6, self.num_running, self.num_waiting, self.speculative_config.output_law)
+        path = self._captured if self._captured is not None and self._captured.takes(batch) else self._ragged
+        outcome = path.run(batch, self._limits(batch), self._proposer, self._verifier, self._laps)
+        self.control.observe(batch.decoding, outcome.draft, outcome.verification)
+        finished = self._commit(batch, outcome, clock())
+        if outcome.output is not None:
+            self._laps.begin()
+            self._proposer.observe(seen_rows(batch, outcome.draft, outcome.verification), outcome.output)
+            self._laps.lap("draft")
+        self._count(batch, outcome, t0)
         return finished
 
     @property
@@ -151,48 +148,41 @@ class StepLoop:
     def has_unfinished_requests(self) -> bool:
         return not self._scheduler.is_idle
 
-    def _draft(self, batch: Batch) -> Draft:
+    def _limits(self, batch: Batch) -> list[int]:
+        """How many levels each decoding sequence may draft now."""
         wanted = self.control.limits(batch.decoding, self.num_running, self.kv_cache_usage)
         limits = self._scheduler.cut(batch.decoding, wanted, self._proposer.num_rows)
         self.timing.num_drafts_cut += sum(map(lt, limits, wanted))
-        return self._proposer.propose(batch.decoding, limits) if any(limits) else Draft.empty(len(limits))
+        return limits
 
-    def _forward(self, rows: Rows) -> TargetOutput:
-        decoder = self._target.decoder
-        return decoder.forward(
-            rows.token_ids, rows.short, rows.long, self._cache, rows.logits_rows, self._proposer.taps
-        )
+    def _count(self, batch: Batch, outcome: Outcome, begin: float) -> None:
+        """`other` is what no pass took: scheduling and commit, and on a GPU the time that it had nothing to do."""
+        now, spent = clock(), self._laps.settle()
+        draft, target, verify = (spent.get(part, 0.0) for part in PARTS)
+        self.timing.count_step(outcome.num_rows, draft, target, verify, now - begin - draft - target - verify)
+        self.timing.count_batch(batch.num_prompt_tokens, len(batch.freed))
+        self.steps_by_batch.count_step(batch, outcome.draft, outcome.verification, now - begin)
+        self._watching.tick(now, self.num_running, self.num_waiting, self.speculative_config.output_law)
 
-    def _verify(self, sequences: list[Sequence], draft: Draft, logits: Tensor) -> Verification:
-        processed = rows_to_process(sequences, draft)
-        wants_raw = any(sequence.params.logprobs is not None for sequence in sequences)
-        self._raw_logits = logits.clone() if processed and wants_raw else logits
-        choices, sampled = sampler.choose(logits, processed, self._target.config.eos_token_ids)
-        return self._verifier(sequences, draft, choices, sampled)
-
-    def _commit(
-        self,
-        batch: Batch,
-        ready: list[Sequence],
-        draft: Draft,
-        verification: Verification,
-        now: float,
-    ) -> list[RequestOutput]:
+    def _commit(self, batch: Batch, outcome: Outcome, now: float) -> list[RequestOutput]:
         """Extend the sequences by what was emitted, move their cache lengths, and end those that stopped."""
-        sequences, row = batch.decoding + ready, 0
-        self._keep_accepted(batch.decoding, draft, verification)
+        draft, verification = outcome.draft, outcome.verification
+        sequences, row = batch.decoding + outcome.ready, 0
+        self._keep_accepted(batch.decoding, outcome)
         for i, sequence in enumerate(sequences):
             kept = self._stops.extend(sequence, verification.emitted[i])
             sequence.metrics.deliver(now, kept)
             self.timing.count_output(kept, decoding=i < len(batch.decoding))
             if sequence.params.logprobs is not None:
-                chosen, logits = sequence.tokens[-kept:], self._raw_logits[verification.rows(i, row)[:kept]]
+                assert outcome.raw_logits is not None, "kept where a request asks for them"
+                chosen, logits = sequence.tokens[-kept:], outcome.raw_logits[verification.rows(i, row)[:kept]]
                 sequence.logprobs += token_logprobs(logits, chosen, sequence.params.logprobs)
             row += 1 + draft.counts[i]
         return [self._finish(sequence, now) for sequence in sequences if sequence.finish_reason]
 
-    def _keep_accepted(self, sequences: list[Sequence], draft: Draft, verification: Verification) -> None:
+    def _keep_accepted(self, sequences: list[Sequence], outcome: Outcome) -> None:
         """Cache the accepted nodes as the positions they turned out to be, and count what became of the drafts."""
+        draft, verification = outcome.draft, outcome.verification
         moves, first = [], 0
         is_static = self.speculative_config.speculative_token_tree is not None
         for i, (sequence, shape) in enumerate(zip(sequences, draft.shapes, strict=False)):
@@ -207,7 +197,8 @@ class StepLoop:
                 self.stats.observe_draft(drafted, len(path), shape.depth)
                 sequence.metrics.count_draft(drafted, len(path), shape.depth)
             sequence.num_computed += 1 + len(path)
-        self._cache.compact(moves)
+        if not outcome.is_compacted:
+            self._cache.compact(moves)
 
     def _finish(self, sequence: Sequence, now: float) -> RequestOutput:
         sequence.metrics.finished_time = now

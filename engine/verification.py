@@ -85,16 +85,25 @@ def verify_synthetic(
     sequences: Sequence["running.Sequence"], draft: Draft, choices: Sequence[int], rates: Sequence[float]
 ) -> Verification:
     """Of every draft the first child of the first child ..., as deep as one coin a sequence says; then the choice."""
-    paths, emitted = [], []
+    paths, emitted = forced_paths(sequences, draft.shapes, rates), []
     node = row = 0
-    for sequence, shape in zip(sequences, draft.shapes, strict=True):
-        coin = noise.coin(noise.step_seed(sequence.seed, len(sequence.tokens)), len(sequence.tokens))
-        path = _first_children(shape, sum(coin < rate for rate in rates))
-        paths.append(path)
+    for path, shape in zip(paths, draft.shapes, strict=True):
         emitted.append([*(draft.tokens[node + each] for each in path), choices[row + (1 + path[-1] if path else 0)]])
         node += len(shape.parents)
         row += 1 + len(shape.parents)
     return Verification([len(path) for path in paths], emitted, paths)
+
+
+def forced_paths(
+    sequences: Sequence["running.Sequence"], shapes: Sequence[Shape], rates: Sequence[float]
+) -> list[list[int]]:
+    """The nodes that synthetic acceptance takes: they hang on no token."""
+    lengths = [len(sequence.tokens) for sequence in sequences]
+    seeds = [noise.step_seed(sequence.seed, length) for sequence, length in zip(sequences, lengths, strict=True)]
+    coins = [noise.coin(seed, length) for seed, length in zip(seeds, lengths, strict=True)]
+    return [
+        _first_children(shape, sum(coin < rate for rate in rates)) for shape, coin in zip(shapes, coins, strict=True)
+    ]
 
 
 def _first_children(shape: Shape, depth: int) -> list[int]:

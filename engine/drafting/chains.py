@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from engine.draft import Draft
-from engine.drafting.level import Level
+from engine.drafting.level import DraftLevel, Level
 from engine.drafting.sampling import pick
 from engine.sequence import Sequence
 
@@ -23,7 +23,7 @@ class Stepper(Protocol):
     def narrow(self, keep: Tensor) -> None:
         """Go on with these of its rows (indices): without sequences that end, and a row for each of its branches."""
 
-    def feed(self, tokens: Tensor, level: Level) -> None:
+    def feed(self, tokens: Tensor, level: DraftLevel) -> None:
         """Take the tokens [R] of a level; from then on its rows are theirs."""
 
 

@@ -1,5 +1,6 @@
 """Heads that may also draft dynamic trees: EAGLE and EAGLE-3."""
 
+from collections.abc import Hashable
 from collections.abc import Sequence as Sequences
 
 from engine.draft import Draft
@@ -31,6 +32,10 @@ class DynamicHeadProposer(HeadProposer):
                 f"topk x (num_speculative_tokens - 1) may be {MAX_FED} at most"
             )
         return config
+
+    def fixed_kind(self) -> Hashable | None:
+        """Which nodes go on is the draft's word, and the host's to read."""
+        return None if self._num_nodes else super().fixed_kind()
 
     def num_rows(self, limit: int) -> int:
         return self._num_nodes or super().num_rows(limit)

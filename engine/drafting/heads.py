@@ -8,7 +8,7 @@ Pair (x_{i+1}, h_i) sits at position i of the head's cache. In every step the pa
 the target's true states, over whatever drafting had written there; the last one's output starts the next draft.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import ClassVar, Protocol
 
 import torch
@@ -17,15 +17,21 @@ from torch import Tensor
 from engine import sequence as running
 from engine.draft import Draft, Seen
 from engine.drafting.chains import Stepper
+from engine.drafting.fixed import Roots, Verified
 from engine.drafting.host import Host
-from engine.drafting.level import Level
+from engine.drafting.level import DraftLevel
 from engine.drafting.trained import TrainedProposer
+from engine.drafting.trees import plan_of
 from engine.models.attention import Span
 from engine.models.config import DecoderConfig
 from engine.models.decoder import TargetOutput
+from engine.models.fixed_rows import FixedRows
 from engine.models.kv_cache import KVCache
+from engine.models.stack import Short
 from engine.speculative_config import SpeculativeConfig
 from engine.tree.masks import MAX_FED
+from kernels.draft_inputs.op import draft_inputs
+from kernels.draft_inputs.reference import DraftInputs
 
 
 class HeadNetwork(Protocol):
@@ -44,9 +50,7 @@ class HeadNetwork(Protocol):
     def condition(self, output: TargetOutput) -> Tensor:
         """What pairs take from the target, for all rows of a step."""
 
-    def forward(
-        self, tokens: Tensor, hidden: Tensor, short: Sequence[Span], long: Sequence[Span], cache: KVCache
-    ) -> Tensor:
+    def forward(self, tokens: Tensor, hidden: Tensor, short: Short, long: Sequence[Span], cache: KVCache) -> Tensor:
         """The outputs of these pairs: for `logits`, and as `hidden` of the next pair."""
 
 
@@ -54,6 +58,7 @@ class HeadProposer(TrainedProposer):
     """Subclasses say how the network is loaded. num_draft_rows counts the rows that it computed."""
 
     knobs: ClassVar[tuple[str, ...]] = (*TrainedProposer.knobs, "disable_padded_drafter_batch")
+    takes_in: ClassVar[bool] = True
 
     def __init__(self, config: SpeculativeConfig, host: Host):
         super().__init__(config, host)
@@ -64,9 +69,9 @@ class HeadProposer(TrainedProposer):
         self.cache = host.keep((*self.key(), "cache"), lambda: KVCache(*size, budget=host.kv_cache_tokens))
         self.is_padded = config.disable_padded_drafter_batch is False
         self.num_draft_rows = 0
-        self._outputs = torch.zeros(
-            host.num_slots, self.network.config.hidden_size, dtype=target.dtype, device=target.device
-        )
+        shape, like = (host.num_slots + 1, self.network.config.hidden_size), (target.dtype, target.device)
+        # Of every slot, and last of none: steps of fixed shape write there for sequences that are not there.
+        self._outputs = host.keep((*self.key(), "outputs"), lambda: _zeros(shape, *like))
 
     def key(self) -> tuple:
         """What distinguishes one loaded network from another."""
@@ -104,7 +109,33 @@ class HeadProposer(TrainedProposer):
 
     def stepper(self, sequences: Sequence["running.Sequence"]) -> Stepper:
         slots = torch.tensor([sequence.slot for sequence in sequences], device=self._outputs.device)
-        return HeadStepper(self, self._outputs.index_select(0, slots))
+        return CountingStepper(self, self._outputs.index_select(0, slots))
+
+    def fixed_kind(self) -> Hashable | None:
+        """A ragged batch (disable_padded_drafter_batch=true) has no fixed shape."""
+        is_ragged = self.config.disable_padded_drafter_batch is True
+        return None if is_ragged else (*self.key(), str(self.tree))
+
+    def fixed_stepper(self, roots: Roots) -> Stepper:
+        """See FixedProposer."""
+        return HeadStepper(self, self._outputs.index_select(0, roots.states))
+
+    def take_in(self, roots: Roots, verified: Verified, output: TargetOutput, num_rows: int) -> None:
+        """See FixedProposer: the pairs that became final, padded to the deepest draft."""
+        where = (roots.starts, roots.slots, num_rows, self.cache.slot_len)
+        pairs = DraftInputs(*draft_inputs(*verified, *where))
+        hidden = self.network.condition(output).index_select(0, pairs.rows.flatten())
+        rows = pairs.positions.where(pairs.places >= 0, -1)
+        given = FixedRows(roots.slots, rows, pairs.positions, roots.starts + 1, pairs.counts)
+        out = self.network.forward(pairs.tokens.flatten(), hidden, given, [], self.cache)
+        self._outputs.index_copy_(0, roots.states, out.index_select(0, pairs.last))
+
+    def host_drafted(self, sequences: Sequence["running.Sequence"], batch: int, depth: int) -> None:
+        fed = depth - 1 if self.tree is None else plan_of(self.tree).num_fed
+        self.num_draft_rows += batch * fed
+
+    def host_taken_in(self, rows: int) -> None:
+        self.num_draft_rows += rows
 
     def _padded(self, seen: Sequence[Seen]) -> list[Seen]:
         """As many rows for all sequences that decode: the final ones, and then rejected ones, whose places come later.
@@ -133,10 +164,21 @@ class HeadStepper:
     def narrow(self, keep: Tensor) -> None:
         self._hidden = self._hidden.index_select(0, keep)
 
-    def feed(self, tokens: Tensor, level: Level) -> None:
+    def feed(self, tokens: Tensor, level: DraftLevel) -> None:
         """A pair's position is one before that of its token."""
-        self._proposer.num_draft_rows += len(tokens)
         self._hidden = self._network.forward(tokens, self._hidden, level.spans(-1), [], self._proposer.cache)
+
+
+class CountingStepper(HeadStepper):
+    """The same; every row that it feeds is one that the proposer computed."""
+
+    def feed(self, tokens: Tensor, level: DraftLevel) -> None:
+        self._proposer.num_draft_rows += len(tokens)
+        super().feed(tokens, level)
+
+
+def _zeros(shape: tuple[int, int], dtype: torch.dtype, device: torch.device) -> Tensor:
+    return torch.zeros(shape, dtype=dtype, device=device)
 
 
 def _pairs(seen: Sequence[Seen]) -> tuple[list[int], list[int], list[int], dict[bool, list[Span]]]:

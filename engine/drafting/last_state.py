@@ -1,12 +1,14 @@
 """Drafts that read nothing but the target's final state of the last accepted position: Medusa, the MLP speculator."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from engine import sequence as running
 from engine.draft import Seen
+from engine.drafting.fixed import Roots, Verified
 from engine.drafting.host import Host
 from engine.drafting.trained import TrainedProposer
 from engine.errors import ConfigError
@@ -18,11 +20,15 @@ class LastStateProposer(TrainedProposer):
     """Keeps one state [H] per slot. Subclasses give `stepper` and draft at most `depth` tokens."""
 
     taps = (FINAL,)
+    takes_in: ClassVar[bool] = True
 
     def __init__(self, config: SpeculativeConfig, host: Host):
         super().__init__(config, host)
         target = host.target
-        self._states = torch.zeros(host.num_slots, target.config.hidden_size, dtype=target.dtype, device=target.device)
+        shape, dtype, device = (host.num_slots + 1, target.config.hidden_size), target.dtype, target.device
+        # Of every slot, and last of none: steps of fixed shape write there for sequences that are not there.
+        key = type(self), str(self.folder), "states"
+        self._states = host.keep(key, lambda: torch.zeros(shape, dtype=dtype, device=device))
 
     def observe(self, seen: Sequence[Seen], output: TargetOutput) -> None:
         if not seen:
@@ -33,6 +39,14 @@ class LastStateProposer(TrainedProposer):
     def last_states(self, sequences: Sequence["running.Sequence"]) -> Tensor:
         """[S, H]: of each sequence the state from which the target chose its last token."""
         return self._states[self._slots(sequences)]
+
+    def fixed_kind(self) -> Hashable | None:
+        return type(self), str(self.folder), str(self.tree), self.config.num_speculative_tokens
+
+    def take_in(self, roots: Roots, verified: Verified, output: TargetOutput, num_rows: int) -> None:
+        """See FixedProposer."""
+        last = last_rows(verified, num_rows)
+        self._states.index_copy_(0, roots.states, output.taps[FINAL].index_select(0, last))
 
     def refuse_beyond(self, depth: int, what: str) -> None:
         """Raise where more tokens are asked for than the checkpoint can draft."""
@@ -45,3 +59,11 @@ class LastStateProposer(TrainedProposer):
 
     def _index(self, values: list[int]) -> Tensor:
         return torch.tensor(values, dtype=torch.int64, device=self._states.device)
+
+
+def last_rows(verified: Verified, num_rows: int) -> Tensor:
+    """[B] the row of the target's step that the last accepted node of a sequence is in, or its root."""
+    nodes = torch.nn.functional.pad(verified.paths, (1, 0), value=-1)
+    newest = nodes.gather(1, verified.num_accepted.clamp_min(0)[:, None])[:, 0]
+    first = torch.arange(len(newest), device=newest.device) * num_rows
+    return first + 1 + newest

@@ -2,9 +2,22 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from engine import sequence as running
 from engine.models.attention import Nodes, Span
+from engine.models.stack import Short
+
+
+class DraftLevel(Protocol):
+    """What draft networks are fed, in lists (Level) or in tensors of fixed shape (fixed.FixedLevel)."""
+
+    @property
+    def depth(self) -> int:
+        """Of the rows: the token drafted at depth d (0 is the first) has index len(sequence.tokens) + d."""
+
+    def spans(self, shift: int) -> Short:
+        """Cache rows, where the root (the last token) is at position len(sequence.tokens) - 1 + shift."""
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,11 @@ import torch
 from torch import Tensor
 
 from engine.draft import Seen
-from engine.drafting.level import Level
+from engine.drafting.level import DraftLevel
 from engine.models.attention import Span
+from engine.models.fixed_rows import FixedRows
 from engine.models.kv_cache import KVCache
+from engine.models.stack import Short
 
 
 class Module(Protocol):
@@ -81,7 +83,7 @@ class ChainStepper:
     def narrow(self, keep: Tensor) -> None:
         self._newest = self._newest.index_select(1, keep)
 
-    def feed(self, tokens: Tensor, level: Level) -> None:
+    def feed(self, tokens: Tensor, level: DraftLevel) -> None:
         """Module k goes on by one position; where no step past the modules follows, only those still to be asked do."""
         count, before = len(self._chain.modules), self._newest
         states = [before[self._module], *before[:-1]]  # module 0: the output that predicted these tokens
@@ -91,8 +93,9 @@ class ChainStepper:
             self._advance(k, tokens, states[k], level.spans(-1 - k))
         self._module = (level.depth + 1) % count
 
-    def _advance(self, k: int, tokens: Tensor, states: Tensor, spans: Sequence[Span]) -> None:
+    def _advance(self, k: int, tokens: Tensor, states: Tensor, spans: Short) -> None:
         """A sequence whose text is too short for module k waits."""
+        assert not isinstance(spans, FixedRows), "several modules are not drafted with in fixed shapes"
         rows: list[int] = []
         ready: list[Span] = []
         row = 0

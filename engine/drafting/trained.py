@@ -1,5 +1,6 @@
 """Drafting with weights: what all trained drafts have in common."""
 
+from collections.abc import Hashable
 from collections.abc import Sequence as Sequences
 from typing import ClassVar
 
@@ -36,12 +37,34 @@ class TrainedProposer(Proposer):
 
     def propose(self, sequences: Sequences[Sequence], limits: Sequences[int]) -> Draft:
         """Drafts for those that may; beyond the draft's own max_model_len nothing is drafted."""
-        limits = [min(k, self.draft_len - len(s)) for k, s in zip(limits, sequences, strict=True)]
+        limits = self.fixed_limits(sequences, limits)
         drafting = [i for i, limit in enumerate(limits) if limit > 0]
         if not drafting:
             return Draft.empty(len(sequences))
         chosen = [sequences[i] for i in drafting]
         return self.draft(chosen, [limits[i] for i in drafting]).among(len(sequences), drafting)
+
+    @property
+    def fixed_key(self) -> Hashable | None:
+        captured = self.config.enforce_eager is not True and self.host.target.kernels == "fused"
+        return self.fixed_kind() if captured else None
+
+    def fixed_kind(self) -> Hashable | None:
+        """What tells one draft in fixed shapes from another; None where it cannot be made."""
+        return None
+
+    def fixed_limits(self, sequences: Sequences[Sequence], limits: Sequences[int]) -> list[int]:
+        return [max(min(k, self.draft_len - len(s)), 0) for k, s in zip(limits, sequences, strict=True)]
+
+    def host_ready(self, sequences: Sequences[Sequence], limits: Sequences[int]) -> bool:
+        """See FixedProposer."""
+        return True
+
+    def host_drafted(self, sequences: Sequences[Sequence], batch: int, depth: int) -> None:
+        """See FixedProposer."""
+
+    def host_taken_in(self, rows: int) -> None:
+        """See FixedProposer."""
 
     def draft(self, sequences: Sequences[Sequence], limits: Sequences[int]) -> Draft:
         """Chains or trees of at most limits[i] levels, at least 1, for sequences[i]."""

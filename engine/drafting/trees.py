@@ -34,6 +34,11 @@ class Plan:
                 self.masks[node] = self.masks[self.parents[node]] | 1 << place
             self.first.append(self.first[-1] + len(nodes))
 
+    @property
+    def num_fed(self) -> int:
+        """Nodes of one sequence that are fed, the root not counted."""
+        return self.first[self.tree.depth - 1]
+
     def level(self, sequences: Sequences[Sequence], depth: int) -> Level:
         """The nodes at `depth` (1 is the first drafted token) of these sequences."""
         masks = tuple(self.masks[node] for node in self.fed[depth])

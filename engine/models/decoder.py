@@ -14,6 +14,7 @@ from engine.models.kernel_choice import Kernels, stack_type
 from engine.models.kv_cache import KVCache
 from engine.models.layers import LayerWeights, build_norm, load_layer
 from engine.models.linear import Product, build_linear
+from engine.models.stack import Short
 
 FINAL = -1  # the tap after the final norm
 
@@ -80,7 +81,7 @@ class Decoder:
     def forward(
         self,
         token_ids: Sequence[int] | Tensor,
-        short: Sequence[Span],
+        short: Short,
         long: Sequence[Span],
         cache: KVCache,
         logits_rows: Sequence[int] | None = None,
@@ -90,11 +91,23 @@ class Decoder:
 
         logits_rows selects the rows that get logits; None is all of them.
         """
+        x, kept = self.states(token_ids, short, long, cache, taps)
+        selected = x if logits_rows is None else x.index_select(0, self.stack.tensor(logits_rows))
+        return TargetOutput(self.head(selected).float(), kept)
+
+    def states(
+        self,
+        token_ids: Sequence[int] | Tensor,
+        short: Short,
+        long: Sequence[Span],
+        cache: KVCache,
+        taps: Sequence[int] = (),
+    ) -> tuple[Tensor, dict[int, Tensor]]:
+        """The same up to the head: states [rows, H] after the final norm, and what was tapped."""
         stack = self.stack
         ids = token_ids if isinstance(token_ids, Tensor) else stack.tensor(token_ids)
         x, kept = stack.run(self.embeddings.index_select(0, ids), stack.step_input(short, long, cache), cache, taps)
         x = self.norm(x)
         if FINAL in taps:
             kept[FINAL] = x
-        selected = x if logits_rows is None else x.index_select(0, stack.tensor(logits_rows))
-        return TargetOutput(self.head(selected).float(), kept)
+        return x, kept

@@ -19,6 +19,7 @@ from engine.models.kv_cache import KVCache
 from engine.models.layers import load_layer
 from engine.models.linear import build_linear
 from engine.models.loader import Weights
+from engine.models.stack import Short
 
 
 class EagleNetwork:
@@ -48,9 +49,7 @@ class EagleNetwork:
         """[rows, H] what pairs take from the target."""
         return output.taps[FINAL]
 
-    def forward(
-        self, tokens: Tensor, hidden: Tensor, short: Sequence[Span], long: Sequence[Span], cache: KVCache
-    ) -> Tensor:
+    def forward(self, tokens: Tensor, hidden: Tensor, short: Short, long: Sequence[Span], cache: KVCache) -> Tensor:
         """tokens [R], hidden [R, H] -> [R, H]; the pair (x_{i+1}, h_i) is at position i."""
         x = self._fc(torch.cat([self._embeddings.index_select(0, tokens), hidden], -1))
         return self.stack.run(x, self.stack.step_input(short, long, cache), cache)[0]

@@ -25,6 +25,7 @@ from engine.models.kv_cache import KVCache
 from engine.models.layers import Norm, build_norm, load_layer
 from engine.models.linear import build_linear
 from engine.models.loader import Weights
+from engine.models.stack import Short
 
 
 class Eagle3Network:
@@ -58,9 +59,7 @@ class Eagle3Network:
         """[rows, H]: the target's states at the tapped boundaries, fused."""
         return self._fc(self._norms.before_fc([output.taps[b] for b in self.taps]))
 
-    def forward(
-        self, tokens: Tensor, hidden: Tensor, short: Sequence[Span], long: Sequence[Span], cache: KVCache
-    ) -> Tensor:
+    def forward(self, tokens: Tensor, hidden: Tensor, short: Short, long: Sequence[Span], cache: KVCache) -> Tensor:
         """tokens [R], hidden [R, H] (g, or the output fed back) -> [R, H]; (x_{i+1}, g_i) is at position i."""
         step, layer, norms = self.stack.step_input(short, long, cache), self.stack.layers[0], self._norms
         normed = norms.hidden(hidden)

@@ -13,10 +13,11 @@ from torch import Tensor
 
 from engine.models.attention import Span, attend
 from engine.models.config import DecoderConfig
+from engine.models.fixed_rows import FixedRows, fixed_step
 from engine.models.kv_cache import KVCache
 from engine.models.layers import LayerWeights
 from engine.models.linear import Product, build_linear
-from engine.models.stack import Stack
+from engine.models.stack import Short, Stack
 from engine.models.step_tensors import DecodingRows, FusedStep, lay_out
 from kernels.qk_norm_rope_cache.op import qk_norm_rope_cache
 from kernels.rms_norm.op import add_rms_norm, rms_norm
@@ -117,8 +118,10 @@ class FusedStack(Stack):
                 kept[layer.index + 1] = stream
         return stream, kept
 
-    def step_input(self, short: Sequence[Span], long: Sequence[Span], cache: KVCache) -> FusedStep:
-        """See Stack.step_input; `short` spans may lie in any order."""
+    def step_input(self, short: Short, long: Sequence[Span], cache: KVCache) -> FusedStep:
+        """See Stack.step_input; `short` spans may lie in any order, or be rows of fixed shape without `long` ones."""
+        if isinstance(short, FixedRows):
+            return fixed_step(short, cache.slot_len, self._table)
         return lay_out(short, long, self._planner.groups([], long), cache.slot_len, self._table)
 
 

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
+from torch import Tensor
+
 from engine.models.kv_cache import KVCache
 from engine.models.step_tensors import padded, to_device
 from kernels.compact_kv.op import addresses, compact_kv
@@ -32,4 +34,8 @@ class FusedKVCache(KVCache):
         }
         found = to_device(lists, self.layers[0].device)
         source, goal = found["source"].view(-1, width), found["goal"].view(-1, width)
-        compact_kv(self.layers, self._addresses, source, goal, found["counts"])
+        self.move(source, goal, found["counts"])
+
+    def move(self, source: Tensor, goal: Tensor, counts: Tensor) -> None:
+        """Of sequence b the rows source[b, :counts[b]] become the rows goal[b, :counts[b]], in all layers."""
+        compact_kv(self.layers, self._addresses, source, goal, counts)

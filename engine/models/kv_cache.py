@@ -31,6 +31,7 @@ class KVCache:
         device: torch.device,
         spare: int = MAX_NODES,
         budget: int | None = None,
+        reserve: int = 0,
     ):
         self.num_slots = num_slots
         self.max_model_len = max_model_len
@@ -42,7 +43,7 @@ class KVCache:
         rows = num_slots * self.slot_len
         self.num_positions = min(budget, rows) if budget is not None and self.is_paged else rows
         self.num_bytes = config.num_layers * self.num_positions * width * dtype.itemsize
-        self._refuse_if_larger_than(_free_bytes(device))
+        self._refuse_if_larger_than(_free_bytes(device) - reserve)  # reserve: bytes that others will need
         sizes = (num_slots, self.slot_len, width, dtype)
         self._pages = [SlotMemory(*sizes) for _ in range(config.num_layers)] if self.is_paged else []
         self.layers = [pages.tensor for pages in self._pages] or [

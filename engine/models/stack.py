@@ -6,12 +6,16 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from engine.errors import EngineError
 from engine.models.attention import Planner, Span
 from engine.models.config import DecoderConfig
+from engine.models.fixed_rows import FixedRows
 from engine.models.kv_cache import KVCache
 from engine.models.layers import Layer, LayerWeights, StepInput
 from engine.models.linear import Product
 from engine.models.rope import inverse_frequencies, rotations
+
+Short = Sequence[Span] | FixedRows  # of decoding sequences
 
 
 class DecoderLayer(Protocol):
@@ -63,8 +67,10 @@ class Stack:
                 kept[layer.index + 1] = x.clone()
         return x, kept
 
-    def step_input(self, short: Sequence[Span], long: Sequence[Span], cache: KVCache) -> Any:
+    def step_input(self, short: Short, long: Sequence[Span], cache: KVCache) -> Any:
         """`short` spans first (ordered by slot), then `long` ones; places and rotations of their rows."""
+        if isinstance(short, FixedRows):
+            raise EngineError("rows of fixed shape need the fused kernels")
         positions: list[int] = []
         places: list[int] = []
         for span in (*short, *long):

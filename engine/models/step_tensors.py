@@ -7,8 +7,7 @@ import torch
 from torch import Tensor
 
 from engine.models.attention import Group, Span
-
-NUM_BITS = 64  # nodes that a word of a mask can speak of
+from engine.tree.masks import num_words, words_of
 
 
 class DecodingRows(NamedTuple):
@@ -105,14 +104,8 @@ def _decoding_lists(spans: Sequence[Span], q_len: int) -> dict[str, list[int]]:
 def _mask_words(spans: Sequence[Span], q_len: int) -> list[int]:
     """The words of a row's mask follow each other; row j of a chain sees the j nodes before it."""
     masks = [span.tree.masks if span.tree else [(1 << j) - 1 for j in range(span.length)] for span in spans]
-    words = -(-max(1, *(mask.bit_length() for row in masks for mask in row)) // NUM_BITS)
-    return padded(([word for mask in row for word in _words(mask, words)] for row in masks), q_len * words)
-
-
-def _words(mask: int, count: int) -> list[int]:
-    """As int64, so bit 63 is the sign."""
-    words = [mask >> NUM_BITS * i & (1 << NUM_BITS) - 1 for i in range(count)]
-    return [word - (word >> NUM_BITS - 1 << NUM_BITS) for word in words]
+    words = num_words(mask for row in masks for mask in row)
+    return padded(([word for mask in row for word in words_of(mask, words)] for row in masks), q_len * words)
 
 
 def _padding(spans: Sequence[Span], q_len: int) -> dict[str, list[int]]:

@@ -1,5 +1,6 @@
 """What a drafting method is to the engine. The engine reads these declarations, never a method's name."""
 
+from collections.abc import Hashable
 from collections.abc import Sequence as Sequences
 from typing import TYPE_CHECKING, ClassVar
 
@@ -20,6 +21,8 @@ class Proposer:
     drafts: ClassVar[bool] = True  # false for no speculation, whose drafts are always empty
     model_free: ClassVar[bool] = False  # the tokens of requests are all it needs: no weights, no hidden states
     remembers_requests: ClassVar[bool] = False  # drafts for one request from the responses to earlier ones
+    takes_in: ClassVar[bool] = False  # of a method that drafts in fixed shapes: `take_in` stands for `observe` there
+    sample_method: str = "greedy"  # how drafted tokens are picked, see drafting/sampling.py
     num_draft_rows: int = 0  # that a draft head computed
     taps: tuple[int, ...] = ()  # boundaries of the target whose hidden states it needs (TargetOutput)
 
@@ -44,6 +47,16 @@ class Proposer:
 
         Called in every step, drafted or not, so that a draft's own cache has no holes.
         """
+
+    @property
+    def fixed_key(self) -> Hashable | None:
+        """None: it drafts on the host's word. Else it is a drafting.fixed.FixedProposer; proposers of equal keys draft
+        alike, from the same weights and caches."""
+        return None
+
+    def fixed_limits(self, sequences: Sequences[Sequence], limits: Sequences[int]) -> list[int]:
+        """The limits that `propose` would keep to."""
+        return list(limits)
 
     def num_rows(self, limit: int) -> int:
         """Cache positions that a draft of this limit takes: its nodes."""

@@ -4,18 +4,22 @@ It is fed every token that became final and was not yet fed, the newly sampled o
 a fully accepted draft that is two tokens: the last drafted one was sampled but never fed.
 """
 
+from collections.abc import Hashable
 from collections.abc import Sequence as Sequences
 
+import torch
 from torch import Tensor
 
 from engine.draft import Seen
+from engine.drafting.fixed import Roots, Verified
 from engine.drafting.host import Host
-from engine.drafting.level import Level
+from engine.drafting.level import DraftLevel
 from engine.drafting.trained import TrainedProposer
 from engine.models.attention import Span
 from engine.models.config import read_config
 from engine.models.decoder import Decoder, TargetOutput
 from engine.models.draft_decoder import load_draft_decoder
+from engine.models.fixed_rows import FixedRows
 from engine.models.kv_cache import KVCache
 from engine.sequence import Sequence
 from engine.speculative_config import SpeculativeConfig
@@ -68,9 +72,40 @@ class DraftModelProposer(TrainedProposer):
             self._num_cached[sequence.slot] = len(sequence.tokens)
         return DecoderStepper(self, logits)
 
-    def feed(self, tokens: Tensor, level: Level) -> Tensor:
+    def fixed_kind(self) -> Hashable | None:
+        return type(self), str(self.folder), self.config.quantization, str(self.tree)
+
+    def fixed_stepper(self, roots: Roots) -> "DecoderStepper":
+        """See FixedProposer: the newest token and the one before it, whether that was missing or not."""
+        tokens = torch.stack([roots.before, roots.tokens], 1).flatten()
+        logits = self._fed(tokens, roots.shifted(-1).rows(0, 2))
+        return DecoderStepper(self, logits[1::2])
+
+    def take_in(self, roots: Roots, verified: Verified, output: TargetOutput, num_rows: int) -> None:
+        """It reads tokens alone: `observe` forgets rejected ones, on the host."""
+
+    def host_ready(self, sequences: Sequences[Sequence], limits: Sequences[int]) -> bool:
+        """Where at most the two newest tokens are missing."""
+        pairs = zip(sequences, limits, strict=True)
+        return all(len(s.tokens) - self._num_cached[s.slot] <= 2 for s, limit in pairs if limit > 0)
+
+    def host_drafted(self, sequences: Sequences[Sequence], batch: int, depth: int) -> None:
+        """What it was fed stays cached: the newest token, and of a chain all drafted ones but the last."""
+        for sequence in sequences:
+            length = len(sequence.tokens)
+            if length - self._num_cached[sequence.slot] <= 2:
+                fed = length + (depth - 1 if self.tree is None else 0)
+                self._num_cached[sequence.slot] = min(fed, self._cache.max_model_len)
+
+    def _fed(self, tokens: Tensor, rows: FixedRows) -> Tensor:
+        x, _ = self._decoder.states(tokens, rows, [], self._cache)
+        return self._decoder.head(x).float()
+
+    def feed(self, tokens: Tensor, level: DraftLevel) -> Tensor:
         """Logits [R, V] after the tokens of a level. Those of a chain stay cached where they are accepted."""
         spans = level.spans(0)
+        if isinstance(spans, FixedRows):
+            return self._fed(tokens, spans)
         for span in spans:
             if span.tree is None:
                 self._num_cached[span.slot] = span.start + 1
@@ -89,7 +124,7 @@ class DecoderStepper:
     def narrow(self, keep: Tensor) -> None:
         """Nothing is carried but the cache."""
 
-    def feed(self, tokens: Tensor, level: Level) -> None:
+    def feed(self, tokens: Tensor, level: DraftLevel) -> None:
         self._logits = self._proposer.feed(tokens, level)
 
 

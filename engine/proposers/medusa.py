@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor
 
 from engine import sequence as running
+from engine.drafting.fixed import Roots
 from engine.drafting.host import Host
 from engine.drafting.last_state import LastStateProposer
-from engine.drafting.level import Level
+from engine.drafting.level import DraftLevel
 from engine.models.medusa import MedusaNetwork
 from engine.speculative_config import SpeculativeConfig
 
@@ -26,22 +26,26 @@ class MedusaProposer(LastStateProposer):
     def stepper(self, sequences: Sequence["running.Sequence"]) -> "MedusaStepper":
         return MedusaStepper(self.network, self._residuals(self.last_states(sequences)))
 
+    def fixed_stepper(self, roots: Roots) -> "MedusaStepper":
+        """See FixedProposer."""
+        return MedusaStepper(self.network, self._residuals(self._states.index_select(0, roots.states)))
+
 
 class MedusaStepper:
     """z [heads, S, H] of all heads. No head sees a token, so the rows of a sequence have the same logits."""
 
     def __init__(self, network: MedusaNetwork, z: Tensor):
         self._network, self._z, self._depth = network, z, 0
-        self._rows = torch.arange(z.shape[1], device=z.device)  # the sequence of each row
+        self._rows: Tensor | None = None  # the sequence of each row; None: one each
 
     def logits(self) -> Tensor:
-        sequences, rows = self._rows.unique_consecutive(return_inverse=True)
-        return self._network.logits(self._depth, self._z[self._depth, sequences]).index_select(0, rows)
+        found = self._network.logits(self._depth, self._z[self._depth])
+        return found if self._rows is None else found.index_select(0, self._rows)
 
     def narrow(self, keep: Tensor) -> None:
-        self._rows = self._rows.index_select(0, keep)
+        self._rows = keep if self._rows is None else self._rows.index_select(0, keep)
 
-    def feed(self, tokens: Tensor, level: Level) -> None:
+    def feed(self, tokens: Tensor, level: DraftLevel) -> None:
         self._depth = level.depth + 1
 
 

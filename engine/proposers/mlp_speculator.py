@@ -6,9 +6,10 @@ import torch
 from torch import Tensor
 
 from engine import sequence as running
+from engine.drafting.fixed import Roots
 from engine.drafting.host import Host
 from engine.drafting.last_state import LastStateProposer
-from engine.drafting.level import Level
+from engine.drafting.level import DraftLevel
 from engine.models.mlp_speculator import MlpSpeculatorNetwork
 from engine.speculative_config import SpeculativeConfig
 
@@ -25,6 +26,11 @@ class MlpSpeculatorProposer(LastStateProposer):
         last = torch.tensor([sequence.tokens[-1] for sequence in sequences], device=states.device)
         return MlpSpeculatorStepper(self.network, self.network.start(states), last)
 
+    def fixed_stepper(self, roots: Roots) -> "MlpSpeculatorStepper":
+        """See FixedProposer."""
+        states = self._states.index_select(0, roots.states)
+        return MlpSpeculatorStepper(self.network, self.network.start(states), roots.tokens)
+
 
 class MlpSpeculatorStepper:
     """Its stage and state [S, inner] after the last token."""
@@ -39,7 +45,7 @@ class MlpSpeculatorStepper:
     def narrow(self, keep: Tensor) -> None:
         self._state = self._state.index_select(0, keep)
 
-    def feed(self, tokens: Tensor, level: Level) -> None:
+    def feed(self, tokens: Tensor, level: DraftLevel) -> None:
         self._stage = level.depth + 1
         self._state = self._network.advance(self._stage, self._state, tokens)
 

@@ -1,6 +1,6 @@
 """Multi-token prediction: the modules that a model was trained with, from its own folder or from another."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 
 import torch
 
@@ -31,6 +31,10 @@ class MtpProposer(HeadProposer):
                 "only what became final: true, or leave it out"
             )
         self._chain = ModuleChain(modules, self.cache, host.num_slots, self._outputs) if len(modules) > 1 else None
+
+    def fixed_kind(self) -> Hashable | None:
+        """Neither several modules nor blocks that transformers computes."""
+        return super().fixed_kind() if self._chain is None and self.network.is_native else None
 
     def load(self) -> MtpNetwork:
         return MtpNetwork(self.folder, self.host)

@@ -1,6 +1,6 @@
 """Ancestor masks as tensors: one int64 a node instead of a row of a matrix, for the reference and for kernels alike."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import torch
@@ -8,6 +8,7 @@ from torch import Tensor
 
 from engine.tree.literal import MAX_NODES
 
+NUM_BITS = 64  # nodes that a word of a mask can speak of
 MAX_FED = 2 * MAX_NODES  # nodes that a draft network may take in for one tree: more are grown than are verified
 
 
@@ -15,6 +16,23 @@ def ancestor_masks(ancestors: Sequence[int], device: torch.device | None = None)
     """[N] int64 of the masks of `flat.ancestors`. Bit 63 is the sign, so shift and test a bit, never compare."""
     whole = 1 << MAX_NODES
     return torch.tensor([mask - whole if mask >> 63 else mask for mask in ancestors], dtype=torch.int64, device=device)
+
+
+def words_of(mask: int, count: int) -> list[int]:
+    """`count` words of 64 bits as int64, so bit 63 is the sign; the first nodes first."""
+    words = [mask >> NUM_BITS * i & (1 << NUM_BITS) - 1 for i in range(count)]
+    return [word - (word >> NUM_BITS - 1 << NUM_BITS) for word in words]
+
+
+def num_words(masks: Iterable[int]) -> int:
+    """How many words the longest of these masks takes, at least one."""
+    return -(-max((1, *(mask.bit_length() for mask in masks))) // NUM_BITS)
+
+
+def mask_words(masks: Sequence[int], device: torch.device | None = None) -> Tensor:
+    """[N, words] int64."""
+    count = num_words(masks)
+    return torch.tensor([words_of(mask, count) for mask in masks], dtype=torch.int64, device=device)
 
 
 def visible(masks: Tensor, num_keys: int) -> Tensor:

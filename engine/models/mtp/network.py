@@ -16,9 +16,11 @@ from engine.errors import ConfigError
 from engine.models.attention import Span
 from engine.models.config import read_raw_config
 from engine.models.decoder import FINAL, TargetOutput
+from engine.models.fixed_rows import FixedRows
 from engine.models.kv_cache import KVCache
 from engine.models.linear import build_linear
 from engine.models.mtp.reader import Block, MtpReader
+from engine.models.stack import Short
 
 
 class MtpNetwork:
@@ -29,6 +31,7 @@ class MtpNetwork:
         reader, count = MtpReader(folder, raw, host), mtp_modules(raw)
         if not count:
             raise ConfigError(f"{folder} holds no MTP modules: its config.json gives no num_nextn_predict_layers")
+        self.is_native = reader.family.published is None  # its blocks are layers of our own
         self.taps = (FINAL if reader.family.reads == "normed" else host.target.config.num_layers,)
         self.config, blocks = reader.blocks(count, host)
         self.modules = [MtpModule(reader, k, block, host) for k, block in enumerate(blocks)]
@@ -55,9 +58,7 @@ class MtpModule:
         self._embeddings = decoder.embeddings if embeddings is None else embeddings
         self._head = decoder.head if head is None else build_linear(head, None, host.product_for([head]))
 
-    def forward(
-        self, tokens: Tensor, hidden: Tensor, short: Sequence[Span], long: Sequence[Span], cache: KVCache
-    ) -> Tensor:
+    def forward(self, tokens: Tensor, hidden: Tensor, short: Short, long: Sequence[Span], cache: KVCache) -> Tensor:
         """tokens [R], hidden [R, H] -> [R, H], for `logits` and as the hidden state of what follows."""
         embedded, hidden = self._token_norm(self._embeddings.index_select(0, tokens)), self._hidden_norm(hidden)
         if self._zero_first and (first := _rows_at_zero(short, long)):
@@ -71,8 +72,10 @@ class MtpModule:
         return self._head(output if self._feeds_normed else self._last_norm(output)).float()
 
 
-def _rows_at_zero(short: Sequence[Span], long: Sequence[Span]) -> list[int]:
-    """The rows that are at position 0 of their sequence."""
+def _rows_at_zero(short: Short, long: Sequence[Span]) -> list[int]:
+    """The rows that are at position 0 of their sequence: none of those that decode in fixed shapes."""
+    if isinstance(short, FixedRows):
+        return []
     rows, row = [], 0
     for span in (*short, *long):
         if span.positions[0] == 0:  # the nodes of a tree are at later ones

@@ -11,10 +11,12 @@ import torch
 from torch import Tensor
 
 from engine.models.attention import Span, tree_bias
+from engine.models.fixed_rows import FixedRows
 from engine.models.kv_cache import KVCache
 from engine.models.loader import Weights
 from engine.models.mtp.families import PublishedBlock
 from engine.models.mtp.published_layer import load_published
+from engine.models.stack import Short
 
 
 class TransformersBlock:
@@ -35,7 +37,8 @@ class TransformersBlock:
         probe = torch.zeros(1, dtype=like[0], device=like[1])
         self._cos, self._sin = rotary(probe, torch.arange(max_model_len, device=like[1])[None])
 
-    def __call__(self, z: Tensor, short: Sequence[Span], long: Sequence[Span], cache: KVCache) -> Tensor:
+    def __call__(self, z: Tensor, short: Short, long: Sequence[Span], cache: KVCache) -> Tensor:
+        assert not isinstance(short, FixedRows), "such blocks are not drafted with in fixed shapes"
         spans = [*short, *long]
         parts = z.split([span.length for span in spans])
         return torch.cat([self._run(part, span, cache) for part, span in zip(parts, spans, strict=True)])

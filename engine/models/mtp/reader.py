@@ -16,9 +16,9 @@ from engine.models.kv_cache import KVCache
 from engine.models.layers import Norm, build_norm, load_layer
 from engine.models.mtp.families import FAMILIES, MtpFamily
 from engine.models.mtp.published import TransformersBlock, cache_heads
-from engine.models.stack import Stack
+from engine.models.stack import Short, Stack
 
-Block = Callable[[Tensor, Sequence[Span], Sequence[Span], KVCache], Tensor]
+Block = Callable[[Tensor, Short, Sequence[Span], KVCache], Tensor]
 
 
 class MtpReader:

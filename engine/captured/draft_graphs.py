@@ -1,0 +1,48 @@
+"""The graphs of one method over one fixed shape of the target's step: its draft loop, and what it takes in after."""
+
+from typing import Any
+
+from engine.captured.graphs import Captured
+from engine.captured.loops import Drafted, FixedTree, draft_chain, draft_tree
+from engine.captured.target_step import TargetStep
+from engine.drafting.fixed import FixedProposer
+from engine.drafting.trees import plan_of
+from engine.tree.token_tree import TokenTree
+
+
+class DraftGraphs:
+    """`propose(method)` leaves its tokens in the step's inputs, and q where it drew; `take_in` reads its verdict."""
+
+    def __init__(self, proposer: FixedProposer, tree: TokenTree | None, step: TargetStep, pool: Any):
+        self._proposer, self._step, self._pool = proposer, step, pool
+        self._device = step.logits.device
+        plan = None if tree is None or not step.size.words else plan_of(tree)
+        self._tree = None if plan is None else FixedTree(plan, step.size.batch, self._device)
+        self._loops: dict[str, Captured] = {}
+        self._taking_in: Captured | None = None
+
+    def propose(self, method: str) -> None:
+        if method not in self._loops:
+            self._loops[method] = Captured(lambda: self._propose(method), self._device, self._pool)
+        self._loops[method].run()
+
+    def take_in(self) -> None:
+        if self._taking_in is None:
+            self._taking_in = Captured(self._take_in, self._device, self._pool)
+        self._taking_in.run()
+
+    def _propose(self, method: str) -> None:
+        drafted = self._draft(method)
+        self._step.inputs.device["tokens"][:, 1:].copy_(drafted.tokens)
+        self._step.keep_q(drafted.q)
+
+    def _draft(self, method: str) -> Drafted:
+        roots = self._step.roots
+        stepper = self._proposer.fixed_stepper(roots)
+        if self._tree is not None:
+            return draft_tree(stepper, roots, self._tree, method)
+        return draft_chain(stepper, roots, self._step.size.nodes, method)
+
+    def _take_in(self) -> None:
+        step = self._step
+        self._proposer.take_in(step.roots, step.verdict.verified, step.output, step.size.q_len)

@@ -1,0 +1,105 @@
+"""How a captured step is drafted and verified: what the device can do of it, and in which shape."""
+
+from collections.abc import Sequence as Sequences
+from typing import NamedTuple, cast
+
+from engine.captured.sizes import Size, bucket, node_bucket
+from engine.draft import Draft
+from engine.drafting.fixed import FixedProposer
+from engine.proposers.base import Proposer
+from engine.ragged_path import drafted
+from engine.sequence import Sequence
+from engine.tree.masks import NUM_BITS
+from engine.tree.shape import Shape, chain, shape_of
+from engine.tree.token_tree import TokenTree
+
+ON_DEVICE = ("standard", "synthetic")  # ways of verifying that graphs know
+
+
+class Intent(NamedTuple):
+    """How a step is drafted: on the device (draft None; counts are how many nodes are verified), or already."""
+
+    draft: Draft | None
+    counts: list[int]
+    size: Size
+
+
+def intend(
+    sequences: Sequences[Sequence], limits: Sequences[int], proposer: Proposer, buckets: Sequences[int]
+) -> Intent:
+    """Drafts what the host must draft; what the device can is left to it."""
+    batch = bucket(len(sequences), buckets)
+    if _on_device(sequences, limits, proposer):
+        limits = proposer.fixed_limits(sequences, limits)
+        return Intent(None, [proposer.num_rows(limit) for limit in limits], size_of(batch, max(limits), proposer))
+    draft = drafted(proposer, sequences, limits)
+    counts = list(draft.counts)
+    nodes = node_bucket(max(counts))
+    if draft.is_chain:
+        return Intent(draft, counts, Size(batch, nodes, nodes, 0))
+    depth = proposer.config.num_speculative_tokens or nodes
+    return Intent(draft, counts, Size(batch, nodes, min(nodes, depth), _words(nodes)))
+
+
+def size_of(batch: int, limit: int, proposer: Proposer) -> Size:
+    """Of a batch that drafts on the device, the deepest draft of `limit` levels; trees are always drafted whole."""
+    if proposer.tree is None or not limit:
+        return Size(batch, limit, limit, 0)
+    nodes = len(proposer.tree)
+    return Size(batch, nodes, proposer.tree.depth, _words(nodes))
+
+
+def draws(sequences: Sequences[Sequence], proposer: Proposer) -> str:
+    """How drafted tokens are picked in this step."""
+    return "greedy" if all(sequence.params.is_greedy for sequence in sequences) else proposer.sample_method
+
+
+def verdict_kind(sequences: Sequences[Sequence], intent: Intent, proposer: Proposer) -> str | None:
+    """Which verdict the device gives; None: the host does."""
+    if not _is_plain(sequences, proposer) or (intent.draft is not None and intent.draft.probs is not None):
+        return None
+    if proposer.config.rejection_sample_method == "synthetic":
+        return "synthetic"
+    drew = intent.draft is None and draws(sequences, proposer) == "probabilistic"
+    return "target with q" if drew else "target"
+
+
+def as_draft(intent: Intent, tokens: list[list[int]], proposer: Proposer) -> Draft:
+    """What was drafted on the device, as the host knows drafts."""
+    kept = [row[:count] for row, count in zip(tokens, intent.counts, strict=True)]
+    if not intent.size.words:
+        return Draft.chains(kept)
+    parents = [parent for count in intent.counts for parent in tree_of(proposer).parents[:count]]
+    return Draft([token for row in kept for token in row], intent.counts, parents)
+
+
+def shapes_of(intent: Intent, proposer: Proposer) -> list[Shape]:
+    """[S] of every sequence's draft, whoever makes it."""
+    if intent.draft is not None:
+        return intent.draft.shapes
+    if not intent.size.words:
+        return [chain(count) for count in intent.counts]
+    return [shape_of(tuple(tree_of(proposer).parents[:count])) for count in intent.counts]
+
+
+def tree_of(proposer: Proposer) -> TokenTree:
+    assert proposer.tree is not None, "only steps of trees have masks"
+    return proposer.tree
+
+
+def _on_device(sequences: Sequences[Sequence], limits: Sequences[int], proposer: Proposer) -> bool:
+    """Samples of filtered logits, and what they were drawn from for rules of the host, are the host's to make."""
+    if proposer.fixed_key is None:
+        return False
+    limits = proposer.fixed_limits(sequences, limits)
+    can_draw = draws(sequences, proposer) == "greedy" or _is_plain(sequences, proposer)
+    return any(limits) and can_draw and cast(FixedProposer, proposer).host_ready(sequences, limits)
+
+
+def _is_plain(sequences: Sequences[Sequence], proposer: Proposer) -> bool:
+    rule = proposer.config.rejection_sample_method or "standard"
+    return rule in ON_DEVICE and all(sequence.params.is_plain for sequence in sequences)
+
+
+def _words(nodes: int) -> int:
+    return -(-nodes // NUM_BITS)

@@ -1,0 +1,116 @@
+"""The draft loops in fixed shapes: as chains.py and trees.py, but every sequence goes to the same depth.
+
+What is beyond a sequence's limit is drafted too, and cut by the number of nodes that are verified.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from engine.drafting.chains import Stepper
+from engine.drafting.children import draw_without_replacement, drawn_from
+from engine.drafting.fixed import FixedLevel, Roots
+from engine.drafting.trees import Plan
+from engine.tree.masks import mask_words
+from kernels.keyed_noise import reference as noise
+
+
+class Drafted(NamedTuple):
+    """tokens [B, N], and q [B, N, V] float64 that each was drawn from, given the siblings before it; None: one-hot."""
+
+    tokens: Tensor
+    q: Tensor | None
+
+
+def draft_chain(stepper: Stepper, roots: Roots, depth: int, method: str) -> Drafted:
+    """`depth` tokens for every sequence."""
+    found: list[Drafted] = []
+    for d in range(depth):
+        if d:
+            stepper.feed(found[-1].tokens[:, 0], FixedLevel(roots, d - 1, d - 1))
+        found.append(pick(method, stepper.logits(), roots, d, 1))
+    return _joined(found)
+
+
+class FixedTree:
+    """A static tree for B sequences: the constants that a loop over it needs, made on the device once."""
+
+    def __init__(self, plan: Plan, batch: int, device: torch.device):
+        self.plan, self.batch = plan, batch
+        depth = plan.tree.depth
+        widths = [len(plan.fed[d]) * plan.width[d] for d in range(depth)]
+        firsts = [sum(widths[:d]) for d in range(depth)]
+        self.above = [self._above(d, device) for d in range(1, depth)]
+        self.ranks = [self._ranks(d, device) for d in range(1, depth)]
+        self.masks = [mask_words([plan.masks[node] for node in plan.fed[d]], device) for d in range(1, depth)]
+        self.order = torch.tensor([self._place(node, firsts) for node in range(len(plan.tree))], device=device)
+
+    def _above(self, depth: int, device: torch.device) -> Tensor:
+        """[B * n] the row of the level before that each fed node at `depth` hangs on."""
+        before = {node: j for j, node in enumerate(self.plan.fed[depth - 1])}
+        rows = [before[self.plan.parents[node]] for node in self.plan.fed[depth]]
+        return torch.tensor([b * len(before) + row for b in range(self.batch) for row in rows], device=device)
+
+    def _ranks(self, depth: int, device: torch.device) -> Tensor:
+        return torch.tensor([self.plan.ranks[node] for node in self.plan.fed[depth]] * self.batch, device=device)
+
+    def _place(self, node: int, firsts: list[int]) -> int:
+        """Where a node is among the picks of its sequence, level by level."""
+        plan = self.plan
+        depth = plan.tree.depths[node] - 1
+        row = plan.fed[depth].index(plan.parents[node])
+        return firsts[depth] + row * plan.width[depth] + plan.ranks[node]
+
+
+def draft_tree(stepper: Stepper, roots: Roots, tree: FixedTree, method: str) -> Drafted:
+    """The whole tree for every sequence."""
+    plan, found = tree.plan, list[Drafted]()
+    for d in range(plan.tree.depth):
+        nodes = len(plan.fed[d])
+        if d:
+            above, ranks, masks = tree.above[d - 1], tree.ranks[d - 1], tree.masks[d - 1]
+            picked = found[-1].tokens.view(-1, plan.width[d - 1])
+            stepper.narrow(above)
+            depths = torch.full((nodes,), d, device=above.device)
+            level = FixedLevel(roots, d - 1, plan.first[d - 1], nodes, depths, masks)
+            stepper.feed(picked.index_select(0, above).gather(1, ranks[:, None])[:, 0], level)
+        found.append(pick(method, stepper.logits(), roots, d, plan.width[d]))
+    whole = _joined(found)
+    q = None if whole.q is None else whole.q.index_select(1, tree.order)
+    return Drafted(whole.tokens.index_select(1, tree.order), q)
+
+
+def pick(method: str, logits: Tensor, roots: Roots, depth: int, count: int) -> Drafted:
+    """logits [B * n, V] of n rows a sequence -> `count` children a row, [B, n * count].
+
+    By the rules of sampling.py and children.py.
+    """
+    batch = len(roots.slots)
+    likeliest = logits.topk(count).indices if count > 1 else logits.argmax(-1, keepdim=True)
+    if method == "greedy":
+        return Drafted(likeliest.view(batch, -1), None)
+    rows = logits.shape[0] // batch
+    is_drawn = (roots.temperatures > 0)[:, None].expand(-1, rows).reshape(-1, 1)
+    heat = roots.temperatures.where(roots.temperatures > 0, 1.0)[:, None].expand(-1, rows).reshape(-1, 1)
+    scaled = logits.double() / heat
+    gumbel = noise.gumbel(_keys(method, roots, depth), logits.shape[1])
+    gumbel = gumbel[:, None].expand(-1, rows, -1).reshape(scaled.shape)
+    tokens = draw_without_replacement(scaled, gumbel, count).where(is_drawn, likeliest)
+    if method == "coupled":
+        return Drafted(tokens.view(batch, -1), None)
+    q = drawn_from(scaled, tokens) if count > 1 else scaled.softmax(-1)[:, None]
+    return Drafted(tokens.view(batch, -1), q.view(batch, -1, logits.shape[1]))
+
+
+def _keys(method: str, roots: Roots, depth: int) -> Tensor:
+    """[B]: see sampling.noise_keys; a request has starts + 1 tokens."""
+    length = roots.starts + 1
+    if method == "coupled":
+        return noise.key(roots.seeds, length + depth)
+    return noise.key(noise.step_seed(roots.seeds, length), length + depth, noise.DRAFT)
+
+
+def _joined(found: list[Drafted]) -> Drafted:
+    known = [each.q for each in found if each.q is not None]
+    return Drafted(torch.cat([each.tokens for each in found], 1), torch.cat(known, 1) if known else None)

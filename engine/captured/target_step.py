@@ -1,0 +1,112 @@
+"""One fixed shape of the target's step: its inputs, and the graphs of the pass, the verdict and the compaction."""
+
+from collections.abc import Sequence as Sequences
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from engine.captured.filling import blank, input_shapes
+from engine.captured.graphs import Captured
+from engine.captured.sizes import Size
+from engine.captured.static import StaticInputs
+from engine.captured.verdicts import Verdict, force, judge
+from engine.drafting.fixed import Roots
+from engine.loading import Target
+from engine.models.decoder import TargetOutput
+from engine.models.fixed_rows import FixedRows
+from engine.models.fused_cache import FusedKVCache
+
+
+class Outputs:
+    """Where the target's steps leave logits [rows, V] and taps [rows, H]: one memory for all sizes."""
+
+    def __init__(self, target: Target):
+        self._target = target
+        self._kept: dict[int | None, Tensor] = {}  # by boundary; None: logits
+
+    def rows(self, count: int, boundary: int | None = None) -> Tensor:
+        """The first `count` rows. What was given out before stays valid."""
+        held = self._kept.get(boundary)
+        if held is None or len(held) < count:
+            target = self._target
+            width = target.config.vocab_size if boundary is None else target.config.hidden_size
+            dtype = torch.float32 if boundary is None else target.dtype
+            held = self._kept[boundary] = torch.zeros(count, width, dtype=dtype, device=target.device)
+        return held[:count]
+
+
+class TargetStep:
+    """`inputs` are filled and sent, then the graphs are run in the order forward, a verdict, compact.
+
+    roots and rows are views of the inputs; logits, taps and verdict hold what the graphs last made.
+    """
+
+    def __init__(
+        self, size: Size, taps: Sequences[int], target: Target, cache: FusedKVCache, outputs: Outputs, pool: Any
+    ):
+        self.size = size
+        self._decoder, self._cache, self._pool, self._device = target.decoder, cache, pool, target.device
+        self.inputs = StaticInputs(input_shapes(size), target.device)
+        blank(self.inputs, cache.num_slots)
+        self.inputs.send()
+        given = self.inputs.device
+        self.roots = Roots(
+            given["slots"], given["states"], given["tokens"][:, 0], given["before"], given["starts"],
+            given["there"], given["seeds"], given["temperatures"],
+        )  # fmt: skip
+        self.logits = outputs.rows(size.num_rows)
+        self.output = TargetOutput(self.logits, {b: outputs.rows(size.num_rows, b) for b in taps})
+        self.verdict = Verdict.empty(size, target.device)
+        self.q: Tensor | None = None
+        self.forward = Captured(self._forward, target.device, pool)
+        self._judges: dict[str, Captured] = {}
+        self.judge("target")
+        self._compaction = Captured(self._compact, target.device, pool) if size.words else None
+
+    def judge(self, kind: str) -> Captured:
+        """The verdict by kind: target, target with q, or synthetic."""
+        if kind not in self._judges:
+            rules = {"target": self._judge, "target with q": self._judge_with_q, "synthetic": self._force}
+            self._judges[kind] = Captured(rules[kind], self._device, self._pool)
+        return self._judges[kind]
+
+    def compact(self) -> None:
+        """Cache the accepted nodes as the positions that they turned out to be."""
+        if self._compaction is not None:
+            self._compaction.run()
+
+    def keep_q(self, q: Tensor | None) -> None:
+        """What drafts were drawn from [B, N, V], for the verdict with q."""
+        if q is None:
+            return
+        if self.q is None:
+            self.q = torch.zeros_like(q)
+        self.q.copy_(q)
+
+    def _forward(self) -> None:
+        given, decoder = self.inputs.device, self._decoder
+        rows = FixedRows(*(given[name] for name in ("slots", "rows", "positions", "prefix", "lengths")))
+        rows = rows._replace(masks=given.get("masks"))
+        x, kept = decoder.states(given["tokens"].flatten(), rows, [], self._cache, tuple(self.output.taps))
+        self.logits.copy_(decoder.head(x))
+        for boundary, states in self.output.taps.items():
+            states.copy_(kept[boundary])
+
+    def _judge(self, q: Tensor | None = None) -> None:
+        given, size = self.inputs.device, self.size
+        found = judge(self.logits.view(size.batch, size.q_len, -1), given, size.depth, q)
+        self.verdict.write(found, given["tokens"][:, 1:])
+
+    def _judge_with_q(self) -> None:
+        self._judge(self.q)
+
+    def _force(self) -> None:
+        given, size = self.inputs.device, self.size
+        self.verdict.write(force(self.logits.view(size.batch, size.q_len, -1), given), given["tokens"][:, 1:])
+
+    def _compact(self) -> None:
+        paths, _, accepted = self.verdict.verified
+        base = (self.roots.slots * self._cache.slot_len + self.roots.starts + 1)[:, None]
+        goal = base + torch.arange(paths.shape[1], device=paths.device)
+        self._cache.move(base + paths.clamp_min(0), goal, accepted.clamp_min(0))

@@ -1,0 +1,100 @@
+"""Drafting in fixed shapes: what a proposer offers that can be captured in a CUDA graph, and what it gets.
+
+Everything is in tensors that stay where they are; nothing comes from the host and nothing goes there while it runs.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+
+from engine import sequence as running
+from engine.drafting.chains import Stepper
+from engine.models.decoder import TargetOutput
+from engine.models.fixed_rows import FixedRows
+
+
+class Roots(NamedTuple):
+    """The sequences of a step, [B] each, int64 but for the temperatures.
+
+    slots         0 where there is no sequence
+    states        the row of tensors by slot that is theirs: the slot, or a last row of nobody's
+    tokens        the newest, whose position is starts
+    before        the one before it
+    starts        positions of the newest tokens
+    lengths       1; 0: no such sequence
+    seeds         of the requests
+    temperatures  float64, 0 is greedy
+    """
+
+    slots: Tensor
+    states: Tensor
+    tokens: Tensor
+    before: Tensor
+    starts: Tensor
+    lengths: Tensor
+    seeds: Tensor
+    temperatures: Tensor
+
+    def rows(self, first: int, count: int, depths: Tensor | None = None, masks: Tensor | None = None) -> FixedRows:
+        """`count` rows from `first` rows after the root on: of a chain, or at depths [count] with masks [count, words].
+
+        Masks are of nodes that follow the root's row, whose position is that of depth 0.
+        """
+        offsets = first + torch.arange(count, device=self.slots.device)
+        rows = self.starts[:, None] + offsets
+        positions = rows if depths is None else self.starts[:, None] + depths
+        prefix = self.starts + 1 + (first if masks is None else 0)
+        wide = None if masks is None else masks.expand(len(self.slots), *masks.shape).contiguous()
+        there = rows.where(self.lengths[:, None] > 0, -1)
+        return FixedRows(self.slots, there, positions, prefix, self.lengths * count, wide)
+
+    def shifted(self, shift: int) -> "Roots":
+        """The same for a cache in which the newest token is `shift` positions further on."""
+        return self._replace(starts=self.starts + shift)
+
+
+class FixedLevel(NamedTuple):
+    """`level.Level` in tensors: rows of a draft loop, [B * width] of them. first: rows fed before, the root's left out.
+
+    depths [width] below the root, and masks [width, words]; None: one row of a chain.
+    """
+
+    roots: Roots
+    depth: int
+    first: int
+    width: int = 1
+    depths: Tensor | None = None
+    masks: Tensor | None = None
+
+    def spans(self, shift: int) -> FixedRows:
+        """See Level.spans."""
+        return self.roots.shifted(shift).rows(1 + self.first, self.width, self.depths, self.masks)
+
+
+class Verified(NamedTuple):
+    """What became of the drafts, as kernels/verify gives it: paths [B, D], emitted [B, 1 + D], num_accepted [B]."""
+
+    paths: Tensor
+    emitted: Tensor
+    num_accepted: Tensor
+
+
+class FixedProposer(Protocol):
+    """A proposer whose draft loop can be captured. All but the methods named `host_` run inside of graphs."""
+
+    def fixed_stepper(self, roots: Roots) -> Stepper:
+        """Ready to give the logits [B, V] of every sequence's first drafted token."""
+
+    def take_in(self, roots: Roots, verified: Verified, output: TargetOutput, num_rows: int) -> None:
+        """What a step of num_rows rows a sequence made final: `observe` on the device."""
+
+    def host_ready(self, sequences: Sequence["running.Sequence"], limits: Sequence[int]) -> bool:
+        """Whether these can be drafted for in fixed shapes now."""
+
+    def host_drafted(self, sequences: Sequence["running.Sequence"], batch: int, depth: int) -> None:
+        """A fixed draft of `depth` levels was made for `batch` rows, of which these are sequences."""
+
+    def host_taken_in(self, rows: int) -> None:
+        """`take_in` computed this many rows."""
