@@ -111,7 +111,7 @@ class Engine(StepLoop):
         }
         if self._captured is not None:
             cache |= self._captured.facts
-        return describe(self._target) | cache | self._watching.facts
+        return describe(self._target) | self._proposer.host.facts | cache | self._watching.facts
 
     def add_request(
         self,

@@ -4,10 +4,11 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from engine.errors import ConfigError
 
+Quantization = Literal["fp8", "int8", "int4"]
 # RoPE kinds for which max_position_embeddings does no more than size a table.
 TABLE_SIZED = ("default", "linear", "llama3")
 
@@ -33,7 +34,7 @@ class DraftModelConfig:
     n_predict: int | None
     max_model_len: int
     dtype: str
-    quantization: str | None = None
+    quantization: Quantization | None = None  # what its matrices are rounded to
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, get_args
 
-from engine.draft_config import DraftModelConfig, DraftParallelConfig
+from engine.draft_config import DraftModelConfig, DraftParallelConfig, Quantization
 from engine.errors import ConfigError, refuse_unknown
 from engine.tree.token_tree import TokenTree
 
@@ -29,6 +29,7 @@ DRAFT_FIELDS = (
     "code_revision",
     "max_model_len",
     "draft_tensor_parallel_size",
+    "quantization",
     "enforce_eager",
 )
 # What every method reads that drafts: how its drafts are verified (engine/verification.py).
@@ -39,7 +40,6 @@ VERIFY_FIELDS = (
     "posterior_threshold",
     "posterior_alpha",
 )
-Quantization = Literal["int8"]
 DraftSampleMethod = Literal["greedy", "probabilistic", "coupled"]
 AuxLayerConvention = Literal["boundary", "output"]
 RejectionSampleMethod = Literal["standard", "block", "typical", "synthetic"]
@@ -87,7 +87,7 @@ class SpeculativeConfig:
     aux_layer_convention: AuxLayerConvention | None = None  # what the ids of eagle3's aux layers count; ours
     max_model_len: int | None = None  # longest sequence that is drafted for
     draft_tensor_parallel_size: int | None = None
-    quantization: str | None = None  # of a draft model: int8
+    quantization: Quantization | None = None  # of the draft's matrices: fp8, int8, int4
     enforce_eager: bool | None = None
     revision: str | None = None
     code_revision: str | None = None

@@ -1,16 +1,18 @@
 """What a proposer may use of the engine it drafts for."""
 
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from torch import Tensor
 
+from engine.draft_config import DraftModelConfig, Quantization
 from engine.loading import Target
 from engine.models.config import DecoderConfig
 from engine.models.kernel_choice import stack_type
 from engine.models.layers import LayerWeights
-from engine.models.linear import Product, can_pack_half
+from engine.models.linear import Product, can_pack_half, describe_product
+from engine.models.quantized.products import check_quantized
 from engine.models.stack import Stack
 
 T = TypeVar("T")
@@ -23,20 +25,52 @@ class Host:
     target: Target
     num_slots: int
     kv_cache_tokens: int | None = None  # positions that all slots share; None: room for all
+    draft: DraftModelConfig | None = None  # that this host is for
     _shelf: dict[Hashable, Any] = field(default_factory=dict)
+
+    def drafting(self, draft: DraftModelConfig | None) -> "Host":
+        """This host, over the same shelf, for one draft."""
+        return replace(self, draft=draft)
+
+    @property
+    def quantization(self) -> Quantization | None:
+        """What the draft's matrices are rounded to."""
+        return self.draft.quantization if self.draft is not None else None
 
     def keep(self, key: Hashable, build: Callable[[], T]) -> T:
         """`build()` the first time, the same object after: weights and caches are made once per engine."""
-        if key not in self._shelf:
-            self._shelf[key] = build()
-        return self._shelf[key]
+        full = self.quantization, key
+        if full not in self._shelf:
+            self._shelf[full] = build()
+        return self._shelf[full]
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """By which products the draft's matrices are multiplied, for the record; empty where it has none."""
+        words = [describe_product(product, self.target.device, self.target.dtype) for product in self._products]
+        return {"draft_linear": " and ".join(words)} if words else {}
+
+    @property
+    def _products(self) -> dict[Product, None]:
+        """Those of the draft in this folder, in the order in which they were chosen."""
+        return self.keep(("products", self.draft and self.draft.folder), dict)
 
     def forget(self) -> None:
         """Empty the shelf; what is no longer used frees its memory."""
         self._shelf.clear()
 
     def product_for(self, matrices: list[Tensor]) -> Product:
-        """The matrix product that the target was found quickest with, where it is exact for these weights too."""
+        """The product that `quantization` asks for, ConfigError where it cannot be had.
+
+        Else the one that the target was found quickest with, where it is exact for these weights too.
+        """
+        product = self._choose(matrices)
+        self._products[product] = None
+        return product
+
+    def _choose(self, matrices: list[Tensor]) -> Product:
+        if self.quantization is not None:
+            return check_quantized(matrices, self.quantization)
         wanted = self.target.decoder.product
         return wanted if wanted == "torch" or can_pack_half(matrices) else "torch"
 

@@ -18,7 +18,8 @@ class Proposers:
         for proposer in self._kept:
             if proposer.config == config:
                 return proposer
-        proposer = find_proposer(config.method or "none")(config, self._host)
+        host = self._host.drafting(config.draft_model_config)
+        proposer = find_proposer(config.method or "none")(config, host)
         self._kept.append(proposer)
         return proposer
 

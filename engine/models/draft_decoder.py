@@ -7,23 +7,14 @@ from engine.drafting.host import Host
 from engine.errors import ConfigError
 from engine.models.config import read_config
 from engine.models.decoder import Decoder, load_weights
-from engine.models.linear import Product, can_quantize
 
 
-def load_draft_decoder(folder: Path, host: Host, max_model_len: int, quantization: str | None = None) -> Decoder:
-    """The decoder in `folder`, in the target's dtype and on its device; ConfigError if it speaks other tokens.
-
-    quantization "int8" multiplies in 8 bits.
-    """
+def load_draft_decoder(folder: Path, host: Host, max_model_len: int) -> Decoder:
+    """The decoder in `folder`, in the target's dtype and on its device; ConfigError if it speaks other tokens."""
     config, target = read_config(folder), host.target
     check_tokenizer(folder, target.folder)
     weights = load_weights(folder, config, target.dtype, target.device, target.load_format)
-    if quantization is not None and not can_quantize(weights.matrices):
-        raise ConfigError(
-            f"quantization={quantization!r} is not allowed: int8 works in float32 on a CPU only; leave it out"
-        )
-    product: Product = host.product_for(weights.matrices) if quantization is None else "int8"
-    return Decoder(config, weights, max_model_len, product, target.kernels)
+    return Decoder(config, weights, max_model_len, host.product_for(weights.matrices), target.kernels)
 
 
 def check_tokenizer(folder: Path, target_folder: Path) -> None:

@@ -4,20 +4,19 @@ On a CPU the usual product takes 2 to 3 times as long for five rows as for one, 
 The half-packed product stores W in fp16, computes in fp32, and costs nearly the same for one to eight rows. It is used
 only where every weight survives the round trip through fp16 unchanged, so its result is the fp32 result.
 
-The int8 product is for drafts, which may be wrong: weights in 8 bits with a scale per output, inputs in 8 bits with one
-scale a call.
+Products of fewer bits (quantized/products.py) are for drafts, which may be wrong.
 """
 
 import warnings
-from collections.abc import Callable
 from functools import cache
 from typing import Literal
 
 import torch
 from torch import Tensor
 
-Linear = Callable[[Tensor], Tensor]
-Product = Literal["torch", "half_packed", "int8"]
+from engine.models.quantized.products import Linear, build_quantized, describe_quantized
+
+Product = Literal["torch", "half_packed", "fp8", "int8", "int4"]
 
 _pack = getattr(torch, "fbgemm_pack_gemm_matrix_fp16", None)
 _multiply = getattr(torch, "fbgemm_linear_fp16_weight_fp32_activation", None)
@@ -27,23 +26,24 @@ def build_linear(weight: Tensor, bias: Tensor | None, product: Product) -> Linea
     """weight [out, in], bias [out] or None -> a function [rows, in] -> [rows, out]."""
     if product == "half_packed":
         return _half_packed(weight, bias)
-    if product == "int8":
-        return _int8(weight, bias)
+    if product != "torch":
+        return build_quantized(weight, bias, product)
     if bias is None:
         return lambda x: torch.nn.functional.linear(x, weight)
     return lambda x: torch.nn.functional.linear(x, weight, bias)
+
+
+def describe_product(product: Product, device: torch.device, dtype: torch.dtype) -> str:
+    """What runs, for the record."""
+    if product == "torch" or product == "half_packed":
+        return product
+    return describe_quantized(product, device, dtype)
 
 
 def can_pack_half(weights: list[Tensor]) -> bool:
     """Whether the half-packed product works here and is exact for all of these fp32 CPU weights."""
     on_cpu = all(weight.device.type == "cpu" and weight.dtype == torch.float32 for weight in weights)
     return on_cpu and _half_product_works() and all(_exact_in_half(weight) for weight in weights)
-
-
-def can_quantize(weights: list[Tensor]) -> bool:
-    """Whether the int8 product works here for all of these weights: fp32 on a CPU whose torch has FBGEMM."""
-    on_cpu = all(weight.device.type == "cpu" and weight.dtype == torch.float32 for weight in weights)
-    return on_cpu and "fbgemm" in torch.backends.quantized.supported_engines
 
 
 def _exact_in_half(weight: Tensor) -> bool:
@@ -67,15 +67,3 @@ def _half_packed(weight: Tensor, bias: Tensor | None) -> Linear:
     assert _pack is not None
     packed, product = _pack(weight), torch.ops.aten.fbgemm_linear_fp16_weight_fp32_activation.default
     return lambda x: product(x, packed, bias)
-
-
-def _int8(weight: Tensor, bias: Tensor | None) -> Linear:
-    """Symmetric, largest weight of an output at 127."""
-    scales = weight.abs().amax(1).clamp_min(torch.finfo(weight.dtype).tiny).double() / 127
-    zeros = torch.zeros(len(scales), dtype=torch.int64)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torch says that quantized tensors will go some day
-        quantized = torch.quantize_per_channel(weight, scales, zeros, 0, torch.qint8)
-    packed = torch.ops.quantized.linear_prepack(quantized, bias)
-    product = torch.ops.quantized.linear_dynamic
-    return lambda x: product(x, packed, True)  # True: inputs in 7 bits where the CPU would overflow with 8

@@ -5,8 +5,9 @@ authors' layout ({i}.{j}.linear.weight, {i}.{blocks}.weight) and in vLLM's (bloc
 number of heads is that of the tensors: the authors' config.json says 2 where there are 5.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from engine.drafting.host import Host
 from engine.errors import ConfigError
 from engine.models.config import read_raw_config
 from engine.models.dummy import open_weights
-from engine.models.linear import build_linear
+from engine.models.linear import Linear, build_linear
 from engine.models.loader import STANDARD, Weights
 
 FILES = ("medusa_lm_head.safetensors", "medusa_lm_head.pt", *STANDARD)
@@ -48,15 +49,20 @@ class MedusaNetwork:
         hidden, like = target.config.hidden_size, (target.dtype, target.device)
         self.num_heads, self._vocab_size = layout.num_heads, target.config.vocab_size
         self._ids = _token_map(weights, layout, self._vocab_size, target.device)
-        self._blocks = [_stacked(weights, layout, j, hidden, like) for j in range(layout.num_blocks)]
+        blocks = [_stacked(weights, layout, j, hidden, like) for j in range(layout.num_blocks)]
         heads = _heads(weights, layout, self._ids, (self._vocab_size, hidden), like)
         weights.finish()
-        self._product = host.product_for([*heads, *(weight.flatten(0, 1) for weight, _ in self._blocks)])
+        self._product = host.product_for([*heads, *(weight.flatten(0, 1) for weight, _ in blocks)])
+        # Rounded weights are made once, for each head apart; the others lie together, for as many heads as are drafted.
+        self._rounded = [self._apart(*block) for block in blocks] if host.quantization is not None else None
+        self._blocks = blocks if self._rounded is None else []
         built = [build_linear(head, None, self._product) for head in heads]
         self._heads = built * (layout.num_heads // len(built))
 
     def residuals(self, count: int) -> Callable[[Tensor], Tensor]:
         """A function of states [S, H] -> [count, S, H], what the first `count` heads read."""
+        if self._rounded:
+            return partial(_by_head, [block[:count] for block in self._rounded])
         if not self._blocks:
             return lambda states: states.expand(count, *states.shape)
         weight, bias = self._blocks[0]
@@ -73,6 +79,10 @@ class MedusaNetwork:
             return z
 
         return run
+
+    def _apart(self, weight: Tensor, bias: Tensor | None) -> list[Linear]:
+        biases = [None] * len(weight) if bias is None else list(bias)
+        return [build_linear(*each, self._product) for each in zip(weight, biases, strict=True)]
 
     def logits(self, head: int, z: Tensor) -> Tensor:
         """z [S, H] of this head -> [S, V]; -inf for tokens that a shortened vocabulary lacks."""
@@ -152,6 +162,14 @@ def _heads(
         weights.take(name, shape, *like)[ids] if weights.shape(name) == shape else weights.take(name, short, *like)
         for name in names
     ]
+
+
+def _by_head(blocks: Sequence[Sequence[Linear]], states: Tensor) -> Tensor:
+    """states [S, H] -> [heads, S, H]; blocks[j][i] is block j of head i."""
+    z = [states] * len(blocks[0])
+    for block in blocks:
+        z = [each + silu(product(each)) for product, each in zip(block, z, strict=True)]
+    return torch.stack(z)
 
 
 def _batched(weight: Tensor, bias: Tensor | None) -> Callable[[Tensor], Tensor]:

@@ -26,16 +26,12 @@ from engine.speculative_config import SpeculativeConfig
 
 
 class DraftModelProposer(TrainedProposer):
-    knobs = (*TrainedProposer.knobs, "quantization")
-
     def __init__(self, config: SpeculativeConfig, host: Host):
         super().__init__(config, host)
         # Of the cache, which serves every max_model_len that may be given later.
         length = min(self.max_model_len, read_config(self.folder).max_position_embeddings)
-        key = (type(self), str(self.folder), config.quantization)
-        self._decoder: Decoder = host.keep(
-            key, lambda: load_draft_decoder(self.folder, host, length, config.quantization)
-        )
+        key = (type(self), str(self.folder))
+        self._decoder: Decoder = host.keep(key, lambda: load_draft_decoder(self.folder, host, length))
         size = (self._decoder.config, host.num_slots, length, host.target.dtype, host.target.device)
         self._cache = host.keep((*key, "cache"), lambda: KVCache(*size, budget=host.kv_cache_tokens))
         self._num_cached = [0] * host.num_slots  # positions of a slot's sequence that the draft's cache holds

@@ -55,7 +55,7 @@ def test_every_field_of_the_surface_is_there():
     ("given", "message"),
     [
         ({"model": 3}, "model=3 is not allowed: text"),
-        ({"quantization": "fp8"}, "quantization='fp8' is not allowed: int8"),
+        ({"quantization": "fp4"}, "quantization='fp4' is not allowed: fp8, int8, int4"),
         ({"enforce_eager": 1}, "enforce_eager=1 is not allowed: true or false"),
         ({"code_revision": "main"}, "code_revision is not allowed: no code of a checkpoint is ever run"),
         ({"revision": "main"}, "revision='main' is not allowed: model is a folder here"),

@@ -1,7 +1,7 @@
 """bfloat16 as a GPU has it, in triton's interpreter.
 
 That of triton 3.6 and 3.7 keeps bfloat16 as bits: it takes them for integers in a dot, and cuts where it should round
-to the nearest. Operands of a dot are widened here, and numbers rounded.
+to the nearest, or an integer for its bits. Operands of a dot are widened here, and numbers rounded.
 """
 
 from collections.abc import Iterator
@@ -35,6 +35,8 @@ def exact_bfloat16() -> Iterator[None]:
     def exact_cast(self: Any, value: Any, to: Any) -> Any:
         if value.dtype.scalar == tl.float32 and to.scalar == tl.bfloat16:
             return rounded(value)
+        if value.dtype.scalar.is_int() and to.scalar == tl.bfloat16:
+            return rounded(TensorHandle(value.data.astype(np.float32), tl.float32))
         return cast(self, value, to)
 
     InterpreterBuilder.create_dot, InterpreterBuilder.cast_impl = exact_dot, exact_cast

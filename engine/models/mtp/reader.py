@@ -52,6 +52,11 @@ class MtpReader:
         length, published = self._target.max_model_len, self.family.published
         if published is None:
             return self._native_blocks(prefixes, host)
+        if host.quantization is not None:
+            raise ConfigError(
+                f"quantization={host.quantization!r} is not allowed: the block of these MTP modules is computed by "
+                "transformers, in the model's dtype; leave it out"
+            )
         heads, dim = cache_heads(published, self._raw)
         config = replace(self._target.config, num_layers=count, num_kv_heads=heads, head_dim=dim)
         return config, [

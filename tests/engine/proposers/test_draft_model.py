@@ -95,30 +95,3 @@ def test_another_tokenizer_of_the_same_size_is_refused(tmp_path):
     check_tokenizer(tmp_path / "a", tmp_path / "a")
     with pytest.raises(ConfigError, match=r"tokenizers .* differ .*at token 1"):
         check_tokenizer(tmp_path / "a", tmp_path / "b")
-
-
-def test_an_int8_draft_multiplies_in_8_bits_agrees_mostly_and_changes_no_token(pair):
-    wish = SamplingParams(max_tokens=40, temperature=0.0, ignore_eos=True)
-    rates, outputs = {}, {}
-    for quantization in (None, "int8"):
-        engine = load(pair, "near", 3, **({"quantization": quantization} if quantization else {}))
-        assert (engine._proposer._decoder.product == "int8") == (quantization == "int8")
-        outputs[quantization] = [output.token_ids for output in engine.generate(PROMPTS, wish)]
-        rates[quantization] = engine.stats.acceptance_rate
-    assert outputs["int8"] == outputs[None]
-    assert rates["int8"] > 0.8 * rates[None]
-
-
-def test_the_int8_product_is_near_the_exact_one():
-    from engine.models.linear import build_linear
-
-    torch.manual_seed(0)
-    weight, bias, x = torch.randn(96, 64), torch.randn(96), torch.randn(5, 64)
-    exact, ours = build_linear(weight, bias, "torch")(x), build_linear(weight, bias, "int8")(x)
-    assert 0 < ((ours - exact).norm() / exact.norm()).item() < 0.03
-
-
-def test_quantization_of_a_head_is_refused(pair):
-    settings = {"method": "eagle", "model": str(pair["small"][0]), "num_speculative_tokens": 2, "quantization": "int8"}
-    with pytest.raises(ConfigError, match="quantization has no effect with method eagle"):
-        Engine.load(pair["target"], settings, num_threads=1)
