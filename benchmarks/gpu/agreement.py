@@ -3,14 +3,13 @@
 The launchers are called as they are: compiled on a GPU, interpreted without one.
 """
 
-import traceback
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from benchmarks.gpu import agreement_of_layers, agreement_of_steps
+from benchmarks.gpu import agreement_of_layers, agreement_of_steps, failures
 from benchmarks.timing import table
 
 TOLERANCE = {torch.float32: 2e-5, torch.float16: 2e-3, torch.bfloat16: 1.6e-2}  # a few roundings of values around 1
@@ -49,8 +48,7 @@ def judged(case: Case) -> Verdict:
     try:
         pairs = case.check()
     except Exception as error:
-        traceback.print_exc()
-        return Verdict(case.kernel, case.shape, None, False, f"{type(error).__name__}: {error}"[:200])
+        return Verdict(case.kernel, case.shape, None, False, failures.line(error))
     return Verdict(case.kernel, case.shape, max(map(worst, pairs)), all(map(agree, pairs)))
 
 

@@ -1,4 +1,4 @@
-"""Small cases of what a layer runs: attention, norm and rotation with the cache write, norms, activation."""
+"""Small cases of what a layer runs: attention, norm and rotation with the cache write, norms, activation, products."""
 
 from collections.abc import Callable, Iterator
 from random import Random
@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from kernels.qk_norm_rope_cache import reference as rotation
+from kernels.quantized_linear import reference as products
 from kernels.rms_norm import reference as norm
 from kernels.silu_and_mul import reference as activation
 from kernels.tree_attention import reference as attention
@@ -23,6 +24,8 @@ ATTENTION = (
 )
 ROTATION = ((1, 1, 32, False), (6, 3, 80, True), (8, 2, 128, True), (5, 5, 256, False))
 WIDTHS = ((1, 1), (3, 7), (4, 1030))
+PRODUCTS = ((1, 16, 64), (3, 33, 128), (70, 20, 256))  # rows, outputs, inputs
+GROUP = 32
 
 
 def cases(device: torch.device, dtype: torch.dtype) -> Iterator[Found]:
@@ -34,6 +37,8 @@ def cases(device: torch.device, dtype: torch.dtype) -> Iterator[Found]:
     for rows, width in WIDTHS:
         yield "rms_norm", f"{rows} x {width} {name}", norm_check(device, dtype, rows, width)
         yield "silu_and_mul", f"{rows} x {width} {name}", activation_check(device, dtype, rows, width)
+    for product in PRODUCTS:
+        yield "quantized_linear", f"{product} {name}", product_check(device, dtype, *product)
 
 
 def attention_check(
@@ -138,6 +143,29 @@ def activation_check(
         from kernels.silu_and_mul.triton import silu_and_mul
 
         return [(silu_and_mul(gate_up), activation.silu_and_mul(gate_up))]
+
+    return check
+
+
+def product_check(
+    device: torch.device, dtype: torch.dtype, rows: int, outputs: int, width: int
+) -> Callable[[], list[tuple[Tensor, Tensor]]]:
+    """In int8, in e4m3 and in 4 bits."""
+    x, bias = (noise(n, m, dtype=dtype, device=device) / 8 for n, m in ((rows, width), (1, outputs)))
+    numbers = noise(outputs, width, dtype=torch.float32, device=device, seed=1) * 40
+    scales = noise(1, outputs, dtype=torch.float32, device=device, seed=2)[0] / 100
+    stored = numbers.clamp(-127, 127).round().to(torch.int8), numbers.to(torch.float8_e4m3fn)
+    draw = torch.Generator().manual_seed(3)
+    packed = torch.randint(0, 256, (outputs, width // 2), generator=draw, dtype=torch.uint8).to(device)
+    zeros = torch.randint(0, 16, (outputs, width // GROUP), generator=draw, dtype=torch.uint8).to(device)
+    steps = noise(*zeros.shape, dtype=dtype, device=device, seed=4) / 40
+
+    def check() -> list[tuple[Tensor, Tensor]]:
+        from kernels.quantized_linear import triton
+
+        both = (triton, products)
+        eight = [tuple(each.quantized_linear(x, weight, scales, bias[0]) for each in both) for weight in stored]
+        return [*eight, tuple(each.int4_linear(x, packed, steps, zeros, None) for each in both)]
 
     return check
 

@@ -1,6 +1,5 @@
 """What the measurements share, and how each is run by itself: one that fails costs no other its figures."""
 
-import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -9,6 +8,7 @@ from typing import Any
 
 import torch
 
+from benchmarks.gpu import failures
 from benchmarks.gpu.captured import Steps, engine_steps
 from benchmarks.gpu.sizes import FULL, Sizes
 from benchmarks.gpu.timer import Timer
@@ -37,8 +37,7 @@ class Bench:
         try:
             yield
         except Exception as error:
-            traceback.print_exc()
-            status = f"failed: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+            status = f"failed: {failures.line(error)}"
         self.log.append({"section": name, "seconds": perf_counter() - begin, "status": status})
         print(f"\n[{name}: {status}, {perf_counter() - begin:.1f} s; {self.spent:.0f} s in all]", flush=True)
 

@@ -1,7 +1,6 @@
 """What this benchmark reaches inside the engine for, in one place: captured steps, and requests left behind."""
 
 import gc
-import inspect
 from collections.abc import Callable
 from typing import Protocol
 
@@ -13,15 +12,10 @@ Replay = Callable[[], None]
 
 
 class Steps(Protocol):
-    """Functions to replay: one target step of batch * q_len rows, one whole draft loop of k tokens a sequence."""
+    """Functions to replay: one target step of batch * q_len rows, one whole draft loop."""
 
     def target_step(self, engine: Engine, batch: int, q_len: int, context: int) -> Replay: ...
-    def draft_loop(self, engine: Engine, batch: int, k: int, context: int) -> Replay: ...
-
-
-def can_capture() -> bool:
-    """Whether this engine has captured steps at all."""
-    return "enforce_eager" in inspect.signature(Engine.load).parameters
+    def draft_loop(self, engine: Engine, batch: int, num_tokens: int, context: int) -> Replay: ...
 
 
 def engine_steps() -> Steps:

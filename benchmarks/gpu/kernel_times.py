@@ -6,11 +6,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from benchmarks import kernel_works, step_works
+from benchmarks import kernel_works, product_works, step_works
 from benchmarks.gpu.timer import Timer
 from benchmarks.kernel_works import Work
 
-WORKS = kernel_works.WORKS | step_works.WORKS
+WORKS = kernel_works.WORKS | step_works.WORKS | product_works.WORKS
 TOLERANCE = 2e-2  # of bf16 values around 1
 
 

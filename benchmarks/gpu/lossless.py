@@ -1,19 +1,19 @@
 """The engine on models/tiny: every method gives the tokens of `none`, and captured steps those of eager ones."""
 
-import traceback
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
 
-from benchmarks.gpu.captured import abandon, can_capture
+from benchmarks.gpu import failures
+from benchmarks.gpu.captured import abandon
 from benchmarks.gpu.methods import METHODS, TINY, Config
 from benchmarks.gpu.ties import parting
 from benchmarks.timing import table
 from engine import Engine, SamplingParams
 from engine.outputs import RequestOutput
 
+NONE = "none"
 QUESTIONS = (
     "Summarize: the bridge was closed for two days after the storm.",
     "What is 17 + 25?",
@@ -33,7 +33,7 @@ class Size(NamedTuple):
     tokens: int
 
 
-FULL, SHORT = Size(6, 4, 64), Size(3, 2, 20)
+FULL, SHORT = Size(6, 4, 64), Size(2, 2, 16)
 
 
 class Verdict(NamedTuple):
@@ -52,7 +52,11 @@ class Verdict(NamedTuple):
         return not self.wrong and not self.note
 
 
-Answers = tuple[list[RequestOutput], int]
+class Answers(NamedTuple):
+    """`accepted`: how many drafted tokens were."""
+
+    outputs: list[RequestOutput]
+    accepted: int
 
 
 def load(dtype: str, size: Size, kernels: str = "fused", **more: Any) -> Engine:
@@ -75,7 +79,7 @@ def prompts(engine: Engine, size: Size) -> list[list[int]]:
 
 
 def answers(engine: Engine, config: Config | None, size: Size) -> Answers:
-    """Outputs, and how many drafted tokens were accepted."""
+    """Of all requests with one method."""
     engine.configure_speculation(config)
     try:
         outputs = engine.generate(prompts(engine, size), wishes(size))
@@ -83,53 +87,51 @@ def answers(engine: Engine, config: Config | None, size: Size) -> Answers:
         abandon(engine)
     accepted = engine.stats.num_accepted_tokens
     engine.reset()
-    return outputs, accepted
+    return Answers(outputs, accepted)
 
 
-def compare(engine: Engine, what: str, got: Answers, expected: Sequence[RequestOutput], size: Size) -> Verdict:
-    engine.configure_speculation(None)
-    partings = [parting(engine, *both) for both in zip(got[0], expected, wishes(size), strict=True)]
-    parted = [found for found in partings if found is not None]
-    ties = sum(found.is_tie for found in parted)
-    dtype = str(engine._target.dtype).removeprefix("torch.")
-    return Verdict(what, dtype, len(partings) - len(parted), ties, len(parted) - ties, got[1])
+class Proof:
+    """The engines of one dtype, by what their steps run on, and their answers, each made once."""
 
+    def __init__(self, dtype: str, size: Size, methods: Mapping[str, Config]):
+        self.dtype, self.size = dtype, size
+        self.methods: dict[str, Config | None] = {NONE: None, **methods}
+        self.engines = {
+            "torch": load(dtype, size, "torch"),
+            "eager": load(dtype, size, enforce_eager=True),
+            "captured": load(dtype, size, enforce_eager=False),
+        }
+        self._made: dict[tuple[str, str], Answers] = {}
 
-def judged(
-    engine: Engine, what: str, make: Callable[[], Answers], expected: Sequence[RequestOutput], size: Size
-) -> Verdict:
-    """An error is a verdict too: the other methods still have theirs."""
-    try:
-        return compare(engine, what, make(), expected, size)
-    except Exception as error:
-        traceback.print_exc()
-        dtype = str(engine._target.dtype).removeprefix("torch.")
-        return Verdict(what, dtype, 0, 0, len(expected), 0, f"{type(error).__name__}: {error}"[:200])
+    def answers(self, engine: str, method: str) -> Answers:
+        key = engine, method
+        if key not in self._made:
+            self._made[key] = answers(self.engines[engine], self.methods[method], self.size)
+        return self._made[key]
 
+    def compare(self, what: str, got: tuple[str, str], expected: tuple[str, str]) -> Verdict:
+        """Answers of (engine, method). An error is a verdict too: the other methods still have theirs."""
+        try:
+            return self._compare(what, self.answers(*got), self.answers(*expected))
+        except Exception as error:
+            return Verdict(what, self.dtype, 0, 0, len(wishes(self.size)), 0, failures.line(error))
 
-def methods_against_none(engine: Engine, size: Size, methods: Mapping[str, Config]) -> list[Verdict]:
-    """A method of which nothing was accepted would prove nothing: its note says so."""
-    expected, _ = answers(engine, None, size)
-    found = []
-    for name, config in methods.items():
-        verdict = judged(engine, f"{name} = none", partial(answers, engine, config, size), expected, size)
-        found.append(verdict if verdict.accepted or verdict.note else verdict._replace(note="no draft was accepted"))
-    return found
+    def _compare(self, what: str, got: Answers, expected: Answers) -> Verdict:
+        judge = self.engines["eager"]
+        judge.configure_speculation(None)
+        triples = zip(got.outputs, expected.outputs, wishes(self.size), strict=True)
+        parted = [found for found in (parting(judge, *each) for each in triples) if found is not None]
+        ties = sum(found.is_tie for found in parted)
+        return Verdict(what, self.dtype, len(got.outputs) - len(parted), ties, len(parted) - ties, got.accepted)
 
-
-def captured_against_eager(captured: Engine, eager: Engine, size: Size, methods: Mapping[str, Config]) -> list[Verdict]:
-    found = []
-    for name, config in ({"none": None} | dict(methods)).items():
-        expected, _ = answers(eager, config, size)
-        make = partial(answers, captured, config, size)
-        found.append(judged(eager, f"captured = eager, {name}", make, expected, size))
-    return found
-
-
-def fused_against_torch(fused: Engine, dtype: str, size: Size) -> Verdict:
-    """The kernels against torch's own operators."""
-    expected, _ = answers(load(dtype, size, kernels="torch"), None, size)
-    return compare(fused, "fused = torch, none", answers(fused, None, size), expected, size)
+    def verdicts(self) -> Iterator[Verdict]:
+        """A method of which nothing was accepted would prove nothing: its note says so."""
+        yield self.compare("fused = torch, none", ("eager", NONE), ("torch", NONE))
+        for method in self.methods:
+            yield self.compare(f"captured = eager, {method}", ("captured", method), ("eager", method))
+            if method != NONE:
+                found = self.compare(f"{method} = none", ("captured", method), ("captured", NONE))
+                yield found if found.accepted or found.note else found._replace(note="no draft was accepted")
 
 
 def prove(device: torch.device, size: Size | None = None, methods: Mapping[str, Config] = METHODS) -> list[Verdict]:
@@ -138,21 +140,9 @@ def prove(device: torch.device, size: Size | None = None, methods: Mapping[str, 
     found = []
     for dtype in ("float32", "bfloat16"):
         some = methods if dtype == "float32" or device.type == "cuda" else dict(list(methods.items())[:1])
-        found += prove_one(dtype, size, some)
+        found += Proof(dtype, size, some).verdicts()
     show(found)
     return found
-
-
-def prove_one(dtype: str, size: Size, methods: Mapping[str, Config]) -> list[Verdict]:
-    if not can_capture():
-        eager = load(dtype, size)
-        return [fused_against_torch(eager, dtype, size), *methods_against_none(eager, size, methods)]
-    captured, eager = load(dtype, size, enforce_eager=False), load(dtype, size, enforce_eager=True)
-    return [
-        fused_against_torch(eager, dtype, size),
-        *captured_against_eager(captured, eager, size, methods),
-        *methods_against_none(captured, size, methods),
-    ]
 
 
 def show(found: Sequence[Verdict]) -> None:

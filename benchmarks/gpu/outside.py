@@ -56,7 +56,10 @@ def busy_seconds(run: Callable[[], None], device: DeviceType) -> float:
     with profile(activities=[ACTIVITIES[device]]) as seen:
         run()
         wait()
-    return union(spans(seen.events(), device)) / 1e6
+    found = spans(seen.events(), device)
+    if not found:
+        raise RuntimeError("torch's profiler saw no kernel: it needs CUPTI, and the right to use it")
+    return union(found) / 1e6
 
 
 def spans(events: Iterable[Any], device: DeviceType) -> list[tuple[float, float]]:

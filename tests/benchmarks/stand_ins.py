@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from time import perf_counter
 from types import SimpleNamespace
 
 from benchmarks.gpu.bench import Bench
@@ -50,6 +51,12 @@ class Cuda:
         self.now += seconds
 
 
+class HostClock(Cuda):
+    """Seconds as they pass, for what really runs."""
+
+    now = property(lambda self: perf_counter(), lambda self, value: None)
+
+
 class Steps:
     """A target step takes `step` seconds and `row` more for every further row, a draft `depth` for every token."""
 
@@ -61,11 +68,11 @@ class Steps:
         self.asked.append(("step", batch, q_len, context))
         return lambda: self._cuda.pass_by(self._step + self._row * (batch * q_len - 1))
 
-    def draft_loop(self, engine, batch: int, k: int, context: int) -> Callable[[], None]:
+    def draft_loop(self, engine, batch: int, num_tokens: int, context: int) -> Callable[[], None]:
         assert engine.speculative_config.method == "eagle3"
-        assert engine.speculative_config.num_speculative_tokens == k
-        self.asked.append(("draft", batch, k, context))
-        return lambda: self._cuda.pass_by(self._depth * k)
+        assert engine.speculative_config.num_speculative_tokens == num_tokens
+        self.asked.append(("draft", batch, num_tokens, context))
+        return lambda: self._cuda.pass_by(self._depth * num_tokens)
 
 
 def bench_of(cuda: Cuda, device, sizes: Sizes = SMALL, budget: float = 1e9) -> Bench:

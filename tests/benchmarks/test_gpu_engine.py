@@ -11,6 +11,7 @@ import torch
 from benchmarks import gpu_engine
 from benchmarks.gpu import kernel_times, machine, sections
 from benchmarks.gpu.bounds import allowed_speedup, kv_numbers, matrix_numbers, step_cost
+from benchmarks.gpu.captured import engine_steps
 from benchmarks.gpu.ceilings import Ceilings, measure
 from benchmarks.gpu.claims import CLAIMS, judge
 from benchmarks.gpu.methods import METHODS, SHAPES, published
@@ -19,7 +20,7 @@ from benchmarks.gpu.timer import Timer
 from benchmarks.kernel_works import Shape, attention_work, compaction_work
 from engine.models.config import read_config
 from engine.models.decoder import load_weights
-from tests.benchmarks.stand_ins import SMALL, Cuda, Steps, bench_of
+from tests.benchmarks.stand_ins import SMALL, Cuda, HostClock, Steps, bench_of
 from tests.engine.test_dummy_weights import shrunk
 
 CPU = torch.device("cpu")
@@ -91,6 +92,19 @@ def test_every_section_runs_and_ends_with_json(stand_in, capsys, monkeypatch, tm
     assert verdicts["a verification of 8 rows over a step of 1"] == "met"
     assert verdicts["an EAGLE-3 draft loop of 4 over a step of 1"] == "met"
     assert "not measured" not in verdicts.values()
+
+
+@pytest.mark.filterwarnings("ignore:this EAGLE-3 head agrees")
+def test_the_engine_s_own_captured_steps_are_what_is_timed(stand_in, capsys):
+    """Without a graph they run as they are, so their seconds are real."""
+    stand_in.timer, stand_in.steps = Timer(HostClock()), engine_steps
+    wishes = gpu_engine.arguments(["--timings", "--models", "llama31-8b", "--sections", "steps,drafts,speed"])
+    assert gpu_engine.report(wishes, stand_in, FACTS) == 0, capsys.readouterr().out
+    model = json.loads(capsys.readouterr().out.splitlines()[-1])["models"]["llama31-8b"]
+    assert model["engine"]["enforce_eager"] is False
+    assert all(each["ms"] > 0.1 for each in model["steps"].values())
+    assert model["drafts"]["4"]["ms"] > 2 * model["drafts"]["1"]["ms"]
+    assert model["speed"]["synthetic"]["4"]["of_allowed"] > 0
 
 
 def check_speed(speed):

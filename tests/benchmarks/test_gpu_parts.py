@@ -80,37 +80,42 @@ def test_in_half_precision_the_noise_is_what_is_allowed(monkeypatch):
     assert not ties.parting(half, other, expected, GREEDY).is_tie
 
 
-def test_a_method_that_changes_tokens_or_never_drafts_is_told(engine, monkeypatch):
-    size = lossless.Size(1, 2, 10)
-    some = {"ngram": METHODS["ngram"], "never": METHODS["ngram"] | {"prompt_lookup_min": 60, "prompt_lookup_max": 60}}
-    _, never = lossless.methods_against_none(engine, size, some)
-    assert (never.same, never.note, never.holds) == (2, "no draft was accepted", False)
-    whole = lossless.answers
-
-    def wrong(engine, config, size):
-        outputs, accepted = whole(engine, config, size)
-        return [replace(each, token_ids=[1, *each.token_ids[1:]]) if config else each for each in outputs], accepted
-
-    monkeypatch.setattr(lossless, "answers", wrong)
-    (found,) = lossless.methods_against_none(engine, size, {"ngram": METHODS["ngram"]})
-    assert (found.wrong, found.holds) == (2, False)
+@pytest.fixture
+def proof():
+    """Of few short requests; `never` finds nothing to draft."""
+    never = METHODS["ngram"] | {"prompt_lookup_min": 60, "prompt_lookup_max": 60}
+    return lossless.Proof("float32", lossless.Size(1, 2, 10), {"ngram": METHODS["ngram"], "never": never})
 
 
-def test_an_error_is_a_verdict_and_leaves_the_engine_free(engine, monkeypatch):
-    size = lossless.Size(1, 2, 6)
+def test_what_each_comparison_runs_on(proof):
+    found = {name: engine.environment() for name, engine in proof.engines.items()}
+    assert [found[name]["kernels"] for name in ("torch", "eager", "captured")] == ["torch", *["fused (references)"] * 2]
+    assert [found[name]["enforce_eager"] for name in ("torch", "eager", "captured")] == [True, True, False]
+
+
+def test_a_method_that_changes_tokens_or_never_drafts_is_told(proof, monkeypatch):
+    found = {each.what: each for each in proof.verdicts()}
+    assert found["never = none"].note == "no draft was accepted"
+    assert [what for what, each in found.items() if not each.holds] == ["never = none"]
+    outputs, accepted = proof.answers("captured", "ngram")
+    wrong = [replace(each, token_ids=[1, *each.token_ids[1:]]) for each in outputs]
+    proof._made["captured", "ngram"] = lossless.Answers(wrong, accepted)
+    assert [each.what for each in proof.verdicts() if each.wrong] == ["captured = eager, ngram", "ngram = none"]
+
+
+def test_an_error_is_a_verdict_and_leaves_the_engine_free(proof, monkeypatch):
+    engine = proof.engines["captured"]
     step, calls = engine.step, []
 
     def fails():
         calls.append(1)
-        if len(calls) == 20:
+        if len(calls) == 3:
             raise RuntimeError("no kernel image")
         return step()
 
-    expected, _ = lossless.answers(engine, None, size)
-    calls[:] = [1] * 18
     monkeypatch.setattr(engine, "step", fails)
-    found = lossless.judged(engine, "x", lambda: lossless.answers(engine, None, size), expected, size)
-    assert (found.wrong, found.note) == (2, "RuntimeError: no kernel image")
+    found = proof.compare("x", ("captured", "none"), ("eager", "none"))
+    assert (found.wrong, found.note, found.holds) == (2, "RuntimeError: no kernel image", False)
     assert engine.num_running == engine.num_waiting == 0
 
 

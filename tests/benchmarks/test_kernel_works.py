@@ -11,6 +11,7 @@ from benchmarks.gpu.kernel_times import agrees, difference
 from benchmarks.gpu.timer import Timer
 from benchmarks.gpu_kernels import main, report
 from benchmarks.kernel_works import Shape, attention_work, compaction_work, rotation_work
+from benchmarks.product_works import eight_bit_work, four_bit_work
 from benchmarks.step_works import Sizes, activation_work, lookup_work, norm_work, verify_work
 from tests.benchmarks.stand_ins import Cuda
 
@@ -27,6 +28,9 @@ WORKS = {
     "activation": lambda: activation_work(CPU, 3, NARROW),
     "greedy": lambda: verify_work(CPU, 2, 4, 0.0, NARROW),
     "sampled": lambda: verify_work(CPU, 2, 4, 1.0, NARROW),
+    "int8": lambda: eight_bit_work(CPU, torch.int8, 3, (64, 128)),
+    "fp8": lambda: eight_bit_work(CPU, torch.float8_e4m3fn, 3, (64, 128)),
+    "int4": lambda: four_bit_work(CPU, 3, (64, 128)),
     "lookup": lambda: lookup_work(CPU, 3, 50),
 }
 
