@@ -12,10 +12,12 @@ from engine.errors import ConfigError
 from engine.loading import describe, load_target, resolve_device, target_facts
 from engine.metrics.totals import Drafting, Reading
 from engine.metrics.watching import LOCAL, Watching
+from engine.models.shard import WHOLE, Shard
 from engine.outputs import RequestOutput
 from engine.proposers import resolve
 from engine.requests import check_params, check_prompt, new_sequence, params_for
 from engine.sampling_params import SamplingParams
+from engine.sequence import Sequence
 from engine.speculative_config import check_count
 from engine.step_loop import SpecConfigLike, StepLoop, clock
 from engine.text import Text
@@ -53,6 +55,8 @@ class Engine(StepLoop):
         log_stats_interval: float | None = None,
         metrics_port: int | None = None,
         metrics_host: str = LOCAL,
+        tensor_parallel_size: int = 1,
+        shard: Shard = WHOLE,
     ) -> "Engine":
         """Load a Hugging Face model folder.
 
@@ -63,15 +67,22 @@ class Engine(StepLoop):
         more than a config.json. kernels: "torch" or "fused", "auto" is fused on a GPU. enforce_eager: whether decoding
         steps are run as they come, and not captured in CUDA graphs of fixed shapes; None captures with fused kernels on
         a GPU. tokenizer: a folder that has one, where the model's has none. log_stats_interval: seconds between log
-        lines of what was drafted; metrics_port: as `serve_metrics`. Raises ConfigError for what the caller can mend,
-        OutOfMemoryError where memory ends.
+        lines of what was drafted; metrics_port: as `serve_metrics`. tensor_parallel_size: processes that share the
+        model, each with a GPU of its own, or on the CPU; this one starts and ends the others. shard: what such a
+        process has of the model. Raises ConfigError for what the caller can mend, OutOfMemoryError where memory ends.
         """
+        wishes = {name: value for name, value in locals().items() if name not in ("cls", "shard")}
+        check_count("tensor_parallel_size", tensor_parallel_size, 1, 64, required=True)
         watching = Watching(log_stats_interval, metrics_port, metrics_host)
         check_count("max_num_seqs", max_num_seqs, 1, 4096, required=True)
         eager = resolve_eager(enforce_eager, kernels, resolve_device(device))
-        facts = target_facts(Path(model), max_model_len, dtype, device)
+        facts = target_facts(Path(model), max_model_len, dtype, device, tensor_parallel_size)
         resolve(speculative_config, facts)  # refuse a wrong one before the weights are read
-        target = load_target(Path(model), max_model_len, dtype, device, num_threads, load_format, kernels)
+        if shard.size != tensor_parallel_size:
+            from engine.parallel.leader import start
+
+            return start(tensor_parallel_size, wishes)
+        target = load_target(Path(model), max_model_len, dtype, device, num_threads, load_format, kernels, shard)
         text, most = Text(Path(tokenizer or model)), (max_num_seqs, max_num_batched_tokens)
         engine = cls(target, text, speculative_config, *most, seed, kv_cache_tokens, watching, eager)
         watching.begin(engine.read_metrics, clock())
@@ -133,6 +144,14 @@ class Engine(StepLoop):
         sequence = new_sequence(
             request_id, prompt_token_ids, sampling_params, self.max_model_len, self._seed, number, came
         )
+        self._queue(sequence)
+
+    @property
+    def progress(self) -> int:
+        """What the running requests have come to, in one number: equal in processes that serve the same ones."""
+        return self._scheduler.progress
+
+    def _queue(self, sequence: Sequence) -> None:
         self._budget.check(sequence.max_positions)
         self._scheduler.add(sequence)
 

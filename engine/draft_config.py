@@ -93,15 +93,19 @@ def check_compatible(method: str, model: str, raw: Mapping[str, Any], target: Ta
     return _only_elsewhere(method, target.raw)
 
 
-def parallel_config(given: int | None, target: TargetFacts) -> DraftParallelConfig:
-    """draft_tensor_parallel_size is 1 or the target's; not given, it is the target's."""
-    allowed = sorted({1, target.tensor_parallel_size})
+def parallel_config(given: int | None, target: TargetFacts, method: str, splits: bool) -> DraftParallelConfig:
+    """draft_tensor_parallel_size is 1 or the target's; not given, it is the target's where the draft can be split."""
+    allowed = sorted({1, target.tensor_parallel_size} if splits else {1})
+    if not splits and target.tensor_parallel_size > 1 and given not in (None, 1):
+        raise ConfigError(
+            f"draft_tensor_parallel_size={given} is not allowed: 1, as no layers of this {method} draft can be split"
+        )
     if given is not None and given not in allowed:
         raise ConfigError(
             f"draft_tensor_parallel_size={given} is not allowed: {' or '.join(map(str, allowed))}"
             + (", as the target runs on one device" if allowed == [1] else " (1 or the target's)")
         )
-    return DraftParallelConfig(given or target.tensor_parallel_size)
+    return DraftParallelConfig(given or allowed[-1])
 
 
 def _same_vocabulary(model: str, size: int | None, target: TargetFacts) -> None:

@@ -1,7 +1,7 @@
 """From a folder and a few wishes to a decoder that is ready: device, dtype, threads and product are settled here."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from engine.models.decoder import Decoder, DecoderWeights, load_weights
 from engine.models.kernel_choice import Kernels, describe_kernels, resolve_kernels
 from engine.models.kv_cache import KVCache
 from engine.models.linear import Product, can_pack_half
+from engine.models.shard import WHOLE, Shard
 from engine.threads import quickest_times, thread_counts
 
 # More threads must earn their keep: on a machine that others use too, a step waits for the slowest of them.
@@ -26,7 +27,10 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A loaded target model and what was chosen for it."""
+    """A loaded target model, or this process's shard of it, and what was chosen for it.
+
+    `config` has the shapes of the shard, where that is not the whole.
+    """
 
     folder: Path
     decoder: Decoder
@@ -37,18 +41,20 @@ class Target:
     num_threads: int
     load_format: str = "auto"
     kernels: Kernels = "torch"
+    shard: Shard = WHOLE
 
     @property
     def facts(self) -> TargetFacts:
-        return _facts(self.folder, self.config, self.max_model_len, self.dtype)
+        return _facts(self.folder, self.config, self.max_model_len, self.dtype, self.shard.size)
 
 
-def target_facts(folder: Path, max_model_len: int | None, dtype: str, device: str) -> TargetFacts:
+def target_facts(
+    folder: Path, max_model_len: int | None, dtype: str, device: str, tensor_parallel_size: int = 1
+) -> TargetFacts:
     """What a speculative config is checked against, before the weights are read."""
     config = _config_of(folder)
-    return _facts(
-        folder, config, _resolve_length(max_model_len, config), resolve_dtype(dtype, config, resolve_device(device))
-    )
+    kind = resolve_dtype(dtype, config, resolve_device(device))
+    return _facts(folder, config, _resolve_length(max_model_len, config), kind, tensor_parallel_size)
 
 
 def load_target(
@@ -59,20 +65,21 @@ def load_target(
     num_threads: int | str,
     load_format: str = "auto",
     kernels: str = "auto",
+    shard: Shard = WHOLE,
 ) -> Target:
     """Load the model in `folder`; a wrong wish is a ConfigError that says what is allowed."""
     if load_format not in LOAD_FORMATS:
         raise ConfigError(f"load_format={load_format!r} is not allowed: {', '.join(LOAD_FORMATS)}")
     config = _config_of(folder)
-    place = resolve_device(device)
+    place = shard.device(resolve_device(device))
     kind, path = resolve_dtype(dtype, config, place), resolve_kernels(kernels, place)
     length = _resolve_length(max_model_len, config)
-    threads = thread_counts(num_threads, place)
-    weights = load_weights(folder, config, kind, place, load_format)
+    threads = thread_counts(num_threads, place, shard.size)
+    weights, config = load_weights(folder, config, kind, place, load_format, shard), shard.config(config)
     product, count = _choose(config, weights, length, threads, path)
     torch.set_num_threads(count)
     decoder = Decoder(config, weights, length, product, path)
-    return Target(folder, decoder, config, length, kind, place, count, load_format, path)
+    return Target(folder, decoder, config, length, kind, place, count, load_format, path, shard)
 
 
 def _config_of(folder: Path) -> DecoderConfig:
@@ -81,8 +88,11 @@ def _config_of(folder: Path) -> DecoderConfig:
     return read_config(folder)
 
 
-def _facts(folder: Path, config: DecoderConfig, max_model_len: int, dtype: torch.dtype) -> TargetFacts:
-    return TargetFacts(folder, config.raw, max_model_len, str(dtype).removeprefix("torch."))
+def _facts(
+    folder: Path, config: DecoderConfig, max_model_len: int, dtype: torch.dtype, tensor_parallel_size: int
+) -> TargetFacts:
+    name = str(dtype).removeprefix("torch.")
+    return TargetFacts(folder, config.raw, max_model_len, name, tensor_parallel_size)
 
 
 def resolve_device(device: str) -> torch.device:
@@ -120,11 +130,26 @@ def _choose(
     config: DecoderConfig, weights: DecoderWeights, length: int, threads: list[int], kernels: Kernels
 ) -> tuple[Product, int]:
     """The product and thread count that make a step of one row and of five rows fastest on this machine."""
-    products: list[Product] = ["half_packed", "torch"] if can_pack_half(weights.matrices) else ["torch"]
+    packs = weights.shard.all(can_pack_half(weights.matrices))
+    products: list[Product] = ["half_packed", "torch"] if packs else ["torch"]
     if len(products) * len(threads) == 1:
         return products[0], threads[0]
+    place, count = weights.shard.decided(lambda: _quickest(config, weights, length, products, threads, kernels))
+    return products[place], count
+
+
+def _quickest(
+    config: DecoderConfig,
+    weights: DecoderWeights,
+    length: int,
+    products: list[Product],
+    threads: list[int],
+    kernels: Kernels,
+) -> list[int]:
+    """The place of the product and the thread count; of a shard what it computes on its own."""
     device, length = weights.embeddings.device, min(length, 256)
-    trial = DecoderWeights(weights.embeddings, weights.layers[:4], weights.final_norm, weights.head)
+    layers = [replace(layer, shard=WHOLE) for layer in weights.layers[:4]]
+    trial = DecoderWeights(weights.embeddings, layers, weights.final_norm, weights.head)
     cache = KVCache(config, 1, length, weights.embeddings.dtype, device)
     decoders = {product: Decoder(config, trial, length, product, kernels) for product in products}
     steps = {product: partial(_one_and_five, decoder, cache) for product, decoder in decoders.items()}
@@ -136,7 +161,8 @@ def _choose(
         if times and min(found.values()) > WORTH_A_THREAD * min(times.values()):
             break
         times |= found
-    return min(times, key=lambda choice: times[choice])
+    product, count = min(times, key=lambda choice: times[choice])
+    return [products.index(product), count]
 
 
 @torch.inference_mode()
@@ -148,16 +174,20 @@ def _one_and_five(decoder: Decoder, cache: KVCache) -> None:
 
 def describe(target: Target) -> dict[str, Any]:
     """What runs, for the record that goes with every result."""
-    return {
-        "device": str(target.device),
-        "device_name": torch.cuda.get_device_name(target.device) if target.device.type == "cuda" else _cpu_name(),
-        "dtype": str(target.dtype).removeprefix("torch."),
-        "num_threads": target.num_threads,
-        "linear": target.decoder.product,
-        "max_model_len": target.max_model_len,
-        "weights": "random" if target.load_format == "dummy" else "checkpoint",
-        "torch": torch.__version__,
-    } | describe_kernels(target.kernels, target.device)
+    return (
+        {
+            "device": str(target.device),
+            "device_name": torch.cuda.get_device_name(target.device) if target.device.type == "cuda" else _cpu_name(),
+            "dtype": str(target.dtype).removeprefix("torch."),
+            "num_threads": target.num_threads,
+            "linear": target.decoder.product,
+            "max_model_len": target.max_model_len,
+            "weights": "random" if target.load_format == "dummy" else "checkpoint",
+            "torch": torch.__version__,
+        }
+        | describe_kernels(target.kernels, target.device)
+        | target.shard.describe()
+    )
 
 
 def _cpu_name() -> str:

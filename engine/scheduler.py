@@ -41,6 +41,11 @@ class Scheduler:
         """The share of cache positions in use."""
         return self.num_blocks_used / self._budget.num_blocks
 
+    @property
+    def progress(self) -> int:
+        """Of how far every running sequence is, and with which token."""
+        return hash(tuple((s.slot, s.num_computed, len(s), s.tokens[-1]) for s in self.running))
+
     def add(self, sequence: Sequence) -> None:
         self.waiting.append(sequence)
 

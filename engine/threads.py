@@ -20,15 +20,15 @@ def physical_cores() -> int:
     return max(1, min(allowed, psutil.cpu_count(logical=False) or allowed))
 
 
-def thread_counts(asked: int | str, device: torch.device) -> list[int]:
-    """The counts to try: the one asked for, or powers of two up to the physical cores."""
+def thread_counts(asked: int | str, device: torch.device, processes: int = 1) -> list[int]:
+    """The counts to try: the one asked for, or powers of two up to the physical cores that each process can have."""
     if isinstance(asked, int) and not isinstance(asked, bool) and asked >= 1:
         return [asked]
     if asked != "auto":
         raise ConfigError(f"num_threads={asked!r} is not allowed: 'auto' or a count >= 1")
     if device.type != "cpu":
         return [torch.get_num_threads()]
-    cores = physical_cores()
+    cores = max(1, physical_cores() // processes)
     return sorted({1, cores, *(2**i for i in range(8) if 2**i <= cores)})
 
 

@@ -104,6 +104,7 @@ class CapturedPath:
         """Let go of the graphs of all methods, and of what they hold."""
         self._drafts.clear()
 
+    @torch.inference_mode()
     def warm_up(self, most: int, limits: Sequences[int], proposer: Proposer) -> None:
         """Make and run every step of up to `most` sequences with drafts of these limits. Harmless: nobody is there."""
         for batch in (size for size in self._buckets if size <= bucket(most, self._buckets)):

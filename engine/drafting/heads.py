@@ -8,8 +8,8 @@ Pair (x_{i+1}, h_i) sits at position i of the head's cache. In every step the pa
 the target's true states, over whatever drafting had written there; the last one's output starts the next draft.
 """
 
-from collections.abc import Callable, Hashable, Sequence
-from typing import ClassVar, Protocol
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import Any, ClassVar, Protocol
 
 import torch
 from torch import Tensor
@@ -72,6 +72,10 @@ class HeadProposer(TrainedProposer):
         shape, like = (host.num_slots + 1, self.network.config.hidden_size), (target.dtype, target.device)
         # Of every slot, and last of none: steps of fixed shape write there for sequences that are not there.
         self._outputs = host.keep((*self.key(), "outputs"), lambda: _zeros(shape, *like))
+
+    @classmethod
+    def can_split(cls, raw: Mapping[str, Any]) -> bool:
+        return True
 
     def key(self) -> tuple:
         """What distinguishes one loaded network from another."""

@@ -6,13 +6,14 @@ from typing import Any, TypeVar
 
 from torch import Tensor
 
-from engine.draft_config import DraftModelConfig, Quantization
+from engine.draft_config import DraftModelConfig, DraftParallelConfig, Quantization
 from engine.loading import Target
 from engine.models.config import DecoderConfig
 from engine.models.kernel_choice import stack_type
 from engine.models.layers import LayerWeights
 from engine.models.linear import Product, can_pack_half, describe_product
 from engine.models.quantized.products import check_quantized
+from engine.models.shard import WHOLE, Shard
 from engine.models.stack import Stack
 
 T = TypeVar("T")
@@ -26,11 +27,13 @@ class Host:
     num_slots: int
     kv_cache_tokens: int | None = None  # positions that all slots share; None: room for all
     draft: DraftModelConfig | None = None  # that this host is for
+    shard: Shard = WHOLE  # what this process computes of its layers
     _shelf: dict[Hashable, Any] = field(default_factory=dict)
 
-    def drafting(self, draft: DraftModelConfig | None) -> "Host":
-        """This host, over the same shelf, for one draft."""
-        return replace(self, draft=draft)
+    def drafting(self, draft: DraftModelConfig | None, parallel: DraftParallelConfig | None) -> "Host":
+        """This host, over the same shelf, for one draft: whole, or in parts as the target is."""
+        is_whole = parallel is None or parallel.tensor_parallel_size == 1
+        return replace(self, draft=draft, shard=WHOLE if is_whole else self.target.shard)
 
     @property
     def quantization(self) -> Quantization | None:
@@ -39,7 +42,7 @@ class Host:
 
     def keep(self, key: Hashable, build: Callable[[], T]) -> T:
         """`build()` the first time, the same object after: weights and caches are made once per engine."""
-        full = self.quantization, key
+        full = self.quantization, self.shard.size, key
         if full not in self._shelf:
             self._shelf[full] = build()
         return self._shelf[full]
@@ -72,7 +75,7 @@ class Host:
         if self.quantization is not None:
             return check_quantized(matrices, self.quantization)
         wanted = self.target.decoder.product
-        return wanted if wanted == "torch" or can_pack_half(matrices) else "torch"
+        return wanted if wanted == "torch" or self.shard.all(can_pack_half(matrices)) else "torch"
 
     def stack(self, config: DecoderConfig, layers: Sequence[LayerWeights], product: Product) -> Stack:
         """Layers of a draft network, for the positions and by the kernels of the target."""

@@ -18,7 +18,7 @@ class Proposers:
         for proposer in self._kept:
             if proposer.config == config:
                 return proposer
-        host = self._host.drafting(config.draft_model_config)
+        host = self._host.drafting(config.draft_model_config, config.draft_parallel_config)
         proposer = find_proposer(config.method or "none")(config, host)
         self._kept.append(proposer)
         return proposer

@@ -14,6 +14,7 @@ from engine.models.kernel_choice import Kernels, stack_type
 from engine.models.kv_cache import KVCache
 from engine.models.layers import LayerWeights, build_norm, load_layer
 from engine.models.linear import Product, build_linear
+from engine.models.shard import WHOLE, Shard
 from engine.models.stack import Short
 
 FINAL = -1  # the tap after the final norm
@@ -38,6 +39,7 @@ class DecoderWeights:
     layers: list[LayerWeights]
     final_norm: Tensor
     head: Tensor
+    shard: Shard = WHOLE  # what layers and head are of the model
 
     @property
     def matrices(self) -> list[Tensor]:
@@ -45,22 +47,31 @@ class DecoderWeights:
 
 
 def load_weights(
-    folder: Path, config: DecoderConfig, dtype: torch.dtype, device: torch.device, load_format: str = "auto"
+    folder: Path,
+    config: DecoderConfig,
+    dtype: torch.dtype,
+    device: torch.device,
+    load_format: str = "auto",
+    shard: Shard = WHOLE,
 ) -> DecoderWeights:
-    """Read a whole decoder; a tensor missing or left over is an error that names it."""
+    """Read a shard of the decoder that `config` describes; a tensor missing or left over is an error that names it."""
     weights = open_weights(folder, load_format)
     shape = (config.vocab_size, config.hidden_size)
     embeddings = weights.take("model.embed_tokens.weight", shape, dtype, device)
-    layers = [load_layer(weights, f"model.layers.{i}.", config, dtype, device) for i in range(config.num_layers)]
+    prefixes = [f"model.layers.{i}." for i in range(config.num_layers)]
+    layers = [load_layer(weights, prefix, config, dtype, device, shard=shard) for prefix in prefixes]
     norm = weights.take("model.norm.weight", shape[1:], dtype, device)
     separate = not config.tie_word_embeddings
-    head = weights.take("lm_head.weight", shape, dtype, device) if separate else embeddings
+    head = shard.rows(weights, "lm_head.weight", shape, dtype, device) if separate else shard.rows_of(embeddings)
     weights.finish(config.skips + (() if separate else ("lm_head.weight",)))
-    return DecoderWeights(embeddings, layers, norm, head)
+    return DecoderWeights(embeddings, layers, norm, head, shard)
 
 
 class Decoder:
-    """Rows in, logits out. Owns the weights; the cache is given to every call."""
+    """Rows in, logits out. Owns the weights; the cache is given to every call.
+
+    `config` has the shapes of these weights, so of a shard where they are one.
+    """
 
     def __init__(
         self,
@@ -76,7 +87,7 @@ class Decoder:
         device, dtype = weights.embeddings.device, weights.embeddings.dtype
         self.stack = stack_type(kernels)(config, weights.layers, max_model_len, dtype, device, product)
         self.norm = build_norm(weights.final_norm, config.rms_norm_eps)
-        self.head = build_linear(weights.head, None, product)
+        self.head = weights.shard.gathered(build_linear(weights.head, None, product), config.vocab_size)
 
     def forward(
         self,

@@ -13,8 +13,9 @@ def load_draft_decoder(folder: Path, host: Host, max_model_len: int) -> Decoder:
     """The decoder in `folder`, in the target's dtype and on its device; ConfigError if it speaks other tokens."""
     config, target = read_config(folder), host.target
     check_tokenizer(folder, target.folder)
-    weights = load_weights(folder, config, target.dtype, target.device, target.load_format)
-    return Decoder(config, weights, max_model_len, host.product_for(weights.matrices), target.kernels)
+    shard, product_for = host.shard, host.product_for
+    weights = load_weights(folder, config, target.dtype, target.device, target.load_format, shard)
+    return Decoder(shard.config(config), weights, max_model_len, product_for(weights.matrices), target.kernels)
 
 
 def check_tokenizer(folder: Path, target_folder: Path) -> None:

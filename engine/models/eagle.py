@@ -33,8 +33,9 @@ class EagleNetwork:
         raw, hidden, like = read_raw_config(folder), target.config.hidden_size, (target.dtype, target.device)
         bias = weights.has("layers.0.self_attn.q_proj.bias")
         norm = weights.has("layers.0.input_layernorm.weight")
-        self.config = draft_layers_config(raw, folder, qkv_bias=bias)
-        layer = load_layer(weights, "layers.0.", self.config, *like, input_norm=norm)
+        config = draft_layers_config(raw, folder, qkv_bias=bias)
+        self.config = host.shard.config(config)
+        layer = load_layer(weights, "layers.0.", config, *like, input_norm=norm, shard=host.shard)
         fc = weights.take("fc.weight", (hidden, 2 * hidden), *like)
         with_bias = raw.get("bias", weights.has("fc.bias"))
         fc_bias = weights.take("fc.bias", (hidden,), *like) if with_bias else None

@@ -37,22 +37,24 @@ class Eagle3Network:
         weights = open_weights(folder, target.load_format, strip=("model.",))
         prefix = "midlayer." if any(name.startswith("midlayer.") for name in weights.names()) else "layers.0."
         self.taps = boundaries(raw, target.config.num_layers, kind)
-        self.config = draft_layers_config(
+        config = draft_layers_config(
             dict(layers),
             folder,
             qkv_bias=weights.has(prefix + "self_attn.q_proj.bias"),
             qk_norm=weights.has(prefix + "self_attn.q_norm.weight"),
         )
-        hidden, wide = self.config.hidden_size, len(self.taps) * target.config.hidden_size
-        layer = load_layer(weights, prefix, self.config, *like, input_norm=False, attention_input=2 * hidden)
+        shard, self.config = host.shard, host.shard.config(config)
+        hidden, wide = config.hidden_size, len(self.taps) * target.config.hidden_size
+        layer = load_layer(weights, prefix, config, *like, input_norm=False, attention_input=2 * hidden, shard=shard)
         self._norms = _Norms(weights, prefix, raw, self.config, target.config.hidden_size, len(self.taps), like)
         fc = weights.take("fc.weight", (hidden, wide), *like)
         self._embeddings = own_embeddings(weights, host)
         self._vocab = DraftVocab.load(weights, raw, target.config.vocab_size, target.device)
-        head = weights.take("lm_head.weight", (self._vocab.size, hidden), *like)
+        head = shard.rows(weights, "lm_head.weight", (self._vocab.size, hidden), *like)
         weights.finish()
         product = host.product_for([fc, head, *layer.matrices])
-        self._fc, self._head = build_linear(fc, None, product), build_linear(head, None, product)
+        self._fc = build_linear(fc, None, product)
+        self._head = shard.gathered(build_linear(head, None, product), self._vocab.size)
         self.stack = host.stack(self.config, [layer], product)
 
     def condition(self, output: TargetOutput) -> Tensor:

@@ -39,9 +39,9 @@ class FusedLayer:
         self._input_norm, self._post_norm = weights.input_norm, weights.post_norm
         self._qk_norm = weights.qk_norm
         self._qkv = build_linear(weights.qkv, weights.qkv_bias, product)
-        self._o = build_linear(weights.o, weights.o_bias, product)
+        self._o = weights.shard.summed(build_linear(weights.o, weights.o_bias, product))
         self._gate_up = build_linear(weights.gate_up, weights.gate_up_bias, product)
-        self._down = build_linear(weights.down, weights.down_bias, product)
+        self._down = weights.shard.summed(build_linear(weights.down, weights.down_bias, product))
 
     def __call__(self, x: Tensor, step: FusedStep, cache: KVCache) -> Tensor:
         added, stream = self.advance(self.normed(x), x, step, cache)

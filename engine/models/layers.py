@@ -14,6 +14,7 @@ from engine.models.kv_cache import KVCache
 from engine.models.linear import Linear, Product, build_linear
 from engine.models.loader import Weights
 from engine.models.rope import interleave_pairs, pairs_apart
+from engine.models.shard import WHOLE, Shard
 
 Norm = Callable[[Tensor], Tensor]
 
@@ -46,6 +47,7 @@ class LayerWeights:
     down: Tensor
     down_bias: Tensor | None
     qk_norm: Tensor | None  # [heads + kv_heads, D], interleaved
+    shard: Shard = WHOLE  # what these tensors are of the layer
 
     @property
     def matrices(self) -> list[Tensor]:
@@ -61,11 +63,14 @@ def load_layer(
     *,
     input_norm: bool = True,
     attention_input: int | None = None,
+    shard: Shard = WHOLE,
 ) -> LayerWeights:
     """Take and fuse the tensors of the layer whose names begin with `prefix`, e.g. "model.layers.0.".
 
     Draft layers differ: one without input_norm, one whose queries, keys and values take `attention_input` columns.
+    `config` is that of the whole layer, of which `shard` is taken.
     """
+    weights, config = shard.layers(weights, config), shard.config(config)
     hidden, inner, dim = config.hidden_size, config.intermediate_size, config.head_dim
     q_rows, kv_rows = config.num_heads * dim, config.num_kv_heads * dim
 
@@ -96,6 +101,7 @@ def load_layer(
         down=take("mlp.down_proj.weight", hidden, inner),
         down_bias=take("mlp.down_proj.bias", hidden) if config.mlp_bias else None,
         qk_norm=_head_norms(take, config) if config.qk_norm else None,
+        shard=shard,
     )
 
 
@@ -106,7 +112,10 @@ def _head_norms(take: Callable[..., Tensor], config: DecoderConfig) -> Tensor:
 
 
 class Layer:
-    """x -> x + attention(norm(x)) -> x + mlp(norm(x)), with x [rows, hidden] changed in place."""
+    """x -> x + attention(norm(x)) -> x + mlp(norm(x)), with x [rows, hidden] changed in place.
+
+    `config` has the shapes of these weights, so of a shard where they are one.
+    """
 
     def __init__(self, weights: LayerWeights, config: DecoderConfig, index: int, product: Product):
         self.index = index
@@ -120,9 +129,9 @@ class Layer:
         self._post_norm = build_norm(weights.post_norm, config.rms_norm_eps)
         self._qk_norm, self._eps = weights.qk_norm, config.rms_norm_eps
         self._qkv: Linear = build_linear(weights.qkv, weights.qkv_bias, product)
-        self._o: Linear = build_linear(weights.o, weights.o_bias, product)
+        self._o = weights.shard.summed(build_linear(weights.o, weights.o_bias, product))
         self._gate_up: Linear = build_linear(weights.gate_up, weights.gate_up_bias, product)
-        self._down: Linear = build_linear(weights.down, weights.down_bias, product)
+        self._down = weights.shard.summed(build_linear(weights.down, weights.down_bias, product))
 
     def __call__(self, x: Tensor, step: StepInput, cache: KVCache) -> Tensor:
         x.add_(self.attention(self._input_norm(x), step, cache))

@@ -64,7 +64,8 @@ def resolve(
     if config.speculative_token_tree is not None:
         parse_token_tree(config.speculative_token_tree, config.num_speculative_tokens or 0)
     if raw is not None and target is not None:
-        parallel = draft_config.parallel_config(config.draft_tensor_parallel_size, target)
+        given, splits = config.draft_tensor_parallel_size, proposer.can_split(raw)
+        parallel = draft_config.parallel_config(given, target, found.method, splits)
         config = replace(config, draft_parallel_config=parallel)
     for note in notes:
         warnings.warn(note, stacklevel=2)

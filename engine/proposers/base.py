@@ -1,8 +1,8 @@
 """What a drafting method is to the engine. The engine reads these declarations, never a method's name."""
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from collections.abc import Sequence as Sequences
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from engine.draft import Draft, Seen
 from engine.drafting.host import Host
@@ -37,6 +37,11 @@ class Proposer:
         """Check this method's fields and fill those not given."""
         check_count("num_speculative_tokens", config.num_speculative_tokens, 1, MAX_SPEC_LEN, required=True)
         return config
+
+    @classmethod
+    def can_split(cls, raw: Mapping[str, Any]) -> bool:
+        """Whether the layers of the draft with this config.json can be dealt out to the processes of a target."""
+        return False
 
     def propose(self, sequences: Sequences[Sequence], limits: Sequences[int]) -> Draft:
         """Draft at most limits[i] tokens for sequences[i]; a limit of 0 asks for no draft."""

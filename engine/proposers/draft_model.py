@@ -4,8 +4,9 @@ It is fed every token that became final and was not yet fed, the newly sampled o
 a fully accepted draft that is two tokens: the last drafted one was sampled but never fed.
 """
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from collections.abc import Sequence as Sequences
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -35,6 +36,10 @@ class DraftModelProposer(TrainedProposer):
         size = (self._decoder.config, host.num_slots, length, host.target.dtype, host.target.device)
         self._cache = host.keep((*key, "cache"), lambda: KVCache(*size, budget=host.kv_cache_tokens))
         self._num_cached = [0] * host.num_slots  # positions of a slot's sequence that the draft's cache holds
+
+    @classmethod
+    def can_split(cls, raw: Mapping[str, Any]) -> bool:
+        return True
 
     def observe(self, seen: Sequences[Seen], output: TargetOutput) -> None:
         """Forget rejected tokens; take in prompt chunks as they come, so that no step has a whole prompt to do."""

@@ -1,6 +1,7 @@
 """Multi-token prediction: the modules that a model was trained with, from its own folder or from another."""
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
 
 import torch
 
@@ -12,6 +13,7 @@ from engine.drafting.host import Host
 from engine.drafting.module_chain import ChainStepper, ModuleChain
 from engine.errors import ConfigError
 from engine.models.decoder import TargetOutput
+from engine.models.mtp.families import FAMILIES
 from engine.models.mtp.network import MtpNetwork
 from engine.speculative_config import SpeculativeConfig
 
@@ -35,6 +37,12 @@ class MtpProposer(HeadProposer):
     def fixed_kind(self) -> Hashable | None:
         """Neither several modules nor blocks that transformers computes."""
         return super().fixed_kind() if self._chain is None and self.network.is_native else None
+
+    @classmethod
+    def can_split(cls, raw: Mapping[str, Any]) -> bool:
+        """Not the blocks that transformers computes."""
+        family = FAMILIES.get((raw.get("architectures") or [""])[0])
+        return family is not None and family.published is None
 
     def load(self) -> MtpNetwork:
         return MtpNetwork(self.folder, self.host)

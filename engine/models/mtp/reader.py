@@ -78,8 +78,9 @@ class MtpReader:
             "o_bias": some("self_attn.o_proj"),
             "mlp_bias": some("mlp.gate_proj", "mlp.up_proj", "mlp.down_proj"),
         }
-        config = draft_layers_config(dict(self._raw), self._folder, len(prefixes), **family)
-        layers = [load_layer(self.weights, prefix, config, *self._like) for prefix in prefixes]
+        whole = draft_layers_config(dict(self._raw), self._folder, len(prefixes), **family)
+        config = host.shard.config(whole)
+        layers = [load_layer(self.weights, prefix, whole, *self._like, shard=host.shard) for prefix in prefixes]
         product = host.product_for([matrix for layer in layers for matrix in layer.matrices])
         stack = host.stack(config, layers, product)
         return config, [_native(stack, k) for k in range(len(prefixes))]
