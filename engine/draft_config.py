@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from engine.errors import ConfigError
+from engine.models.quantized.stored import read_stored
 
 Quantization = Literal["fp8", "int8", "int4"]
 # RoPE kinds for which max_position_embeddings does no more than size a table.
@@ -34,13 +35,29 @@ class DraftModelConfig:
     n_predict: int | None
     max_model_len: int
     dtype: str
-    quantization: Quantization | None = None  # what its matrices are rounded to
+    quantization: str | None = None  # what its matrices are rounded to, or stored in where `stored` says how
+    stored: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class DraftParallelConfig:
     tensor_parallel_size: int = 1
     pipeline_parallel_size: int = 1
+
+
+def aligned_quantization(
+    model: str, given: Quantization | None, raw: Mapping[str, Any]
+) -> tuple[str | None, str | None]:
+    """What the draft's matrices are in, as given or as they are stored, and a line on how they are stored.
+
+    MTP modules of the target's own folder so are in what the target is in, whose config.json `raw` then is.
+    """
+    stored = read_stored(raw, model)
+    if stored is None:
+        return given, None
+    if given is not None:
+        raise ConfigError(f"quantization={given!r} does not fit: {model} is quantized already ({stored}); leave it out")
+    return stored.method, str(stored)
 
 
 def read_draft(folder: Path) -> dict[str, Any]:
@@ -80,7 +97,7 @@ def draft_max_model_len(method: str, given: int | None, raw: Mapping[str, Any], 
 
 def check_compatible(method: str, model: str, raw: Mapping[str, Any], target: TargetFacts) -> list[str]:
     """Raise where the draft cannot work with the target; what only other engines refuse is returned as warnings."""
-    _refuse_quantized(model, raw)
+    read_stored(raw, model)
     sizes = raw.get("transformer_layer_config") or raw
     _same_vocabulary(model, sizes.get("vocab_size"), target)
     if method in ("eagle", "medusa"):
@@ -123,12 +140,6 @@ def _same(method: str, model: str, name: str, own: object, target: Mapping[str, 
             f"{name}={own} of {model} does not fit the target's {key}={target[key]}: "
             f"method {method} needs a draft made for this target's {key}"
         )
-
-
-def _refuse_quantized(model: str, raw: Mapping[str, Any]) -> None:
-    kind = (raw.get("quantization_config") or {}).get("quant_method")
-    if kind:
-        raise ConfigError(f"{model} is quantized ({kind}), for which this engine has no kernels: give it unquantized")
 
 
 def _only_elsewhere(method: str, target: Mapping[str, Any]) -> list[str]:

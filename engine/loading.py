@@ -186,6 +186,7 @@ def describe(target: Target) -> dict[str, Any]:
             "torch": torch.__version__,
         }
         | describe_kernels(target.kernels, target.device)
+        | target.decoder.stored
         | target.shard.describe()
     )
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from torch import Tensor
 
@@ -37,8 +37,10 @@ class Host:
 
     @property
     def quantization(self) -> Quantization | None:
-        """What the draft's matrices are rounded to."""
-        return self.draft.quantization if self.draft is not None else None
+        """What the draft's matrices are to be rounded to."""
+        if self.draft is None or self.draft.stored is not None:
+            return None
+        return cast(Quantization | None, self.draft.quantization)
 
     def keep(self, key: Hashable, build: Callable[[], T]) -> T:
         """`build()` the first time, the same object after: weights and caches are made once per engine."""
@@ -49,9 +51,11 @@ class Host:
 
     @property
     def facts(self) -> dict[str, str]:
-        """By which products the draft's matrices are multiplied, for the record; empty where it has none."""
+        """How the draft's matrices are stored and multiplied, for the record; empty where it has none."""
         words = [describe_product(product, self.target.device, self.target.dtype) for product in self._products]
-        return {"draft_linear": " and ".join(words)} if words else {}
+        stored = self.draft.stored if self.draft is not None else None
+        found = {"draft_quantization": stored, "draft_linear": " and ".join(words)}
+        return {name: value for name, value in found.items() if value}
 
     @property
     def _products(self) -> dict[Product, None]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import ConfigError
+from engine.models.quantized.stored import read_stored
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,7 @@ def read_config(folder: Path) -> DecoderConfig:
         )
     if raw.get("hidden_act", "silu") != "silu":
         raise ConfigError(f"hidden_act {raw['hidden_act']!r} in {folder} is not supported: allowed is silu")
+    read_stored(raw, folder)
     try:
         return _from_raw(raw, architecture, _eos_token_ids(folder, raw))
     except KeyError as error:

@@ -40,6 +40,7 @@ class DecoderWeights:
     final_norm: Tensor
     head: Tensor
     shard: Shard = WHOLE  # what layers and head are of the model
+    stored: str = ""  # how a quantized checkpoint stores its matrices, and what was made of them
 
     @property
     def matrices(self) -> list[Tensor]:
@@ -64,7 +65,7 @@ def load_weights(
     separate = not config.tie_word_embeddings
     head = shard.rows(weights, "lm_head.weight", shape, dtype, device) if separate else shard.rows_of(embeddings)
     weights.finish(config.skips + (() if separate else ("lm_head.weight",)))
-    return DecoderWeights(embeddings, layers, norm, head, shard)
+    return DecoderWeights(embeddings, layers, norm, head, shard, weights.stored_as)
 
 
 class Decoder:
@@ -84,6 +85,7 @@ class Decoder:
         self.config = config
         self.product = product
         self.embeddings = weights.embeddings
+        self.stored = {"quantization": weights.stored} if weights.stored else {}  # for the record
         device, dtype = weights.embeddings.device, weights.embeddings.dtype
         self.stack = stack_type(kernels)(config, weights.layers, max_model_len, dtype, device, product)
         self.norm = build_norm(weights.final_norm, config.rms_norm_eps)

@@ -7,7 +7,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from engine.errors import ConfigError
+from engine.models.config import read_raw_config
 from engine.models.loader import STANDARD, Weights
+from engine.models.quantized.reader import QuantizedWeights
+from engine.models.quantized.stored import read_stored
 from engine.models.tensor_files import Part
 
 SPREAD = 0.02  # the deviation that such models are usually initialised with
@@ -59,4 +63,9 @@ def open_weights(
     folder: Path, load_format: str = "auto", files: Sequence[str] = STANDARD, strip: Sequence[str] = ()
 ) -> Weights:
     """The tensors of a folder, or with load_format "dummy" random ones of any name."""
-    return (DummyWeights if load_format == "dummy" else Weights)(folder, files, strip)
+    stored = read_stored(read_raw_config(folder), folder)
+    if load_format == "dummy":
+        if stored is not None:
+            raise ConfigError(f"{folder} is quantized ({stored}), which random weights are not: load_format=auto")
+        return DummyWeights(folder, files, strip)
+    return Weights(folder, files, strip) if stored is None else QuantizedWeights(folder, stored, files, strip)

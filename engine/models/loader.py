@@ -21,6 +21,8 @@ class Weights:
     that begins with one of `strip` is known without that prefix.
     """
 
+    stored_as = ""  # how a quantized checkpoint stores its matrices, and what is made of them
+
     def __init__(self, folder: Path, files: Sequence[str] = STANDARD, strip: Sequence[str] = ()):
         self.folder = folder
         self._homes: dict[str, tuple[TensorFile, str]] = {}  # file and name in the file, by the name it is known by
@@ -56,17 +58,18 @@ class Weights:
         part  slices of the leading dimensions: no more than these is read; `shape` stays that of the whole tensor
         into  where it goes, of as many elements: nothing else is made on the device, but for the time of the move
         """
+        self.check_shape(name, shape)
         opened, stored = self._home(name)
-        found = opened.shape(stored)
-        if found != tuple(shape):
-            raise ConfigError(
-                f"tensor {stored} in {self.folder} has shape {found}: config.json asks for {tuple(shape)}"
-            )
         tensor = opened.read(stored, part)
         if tensor.is_floating_point() != dtype.is_floating_point:
             raise ConfigError(f"tensor {stored} in {self.folder} is {tensor.dtype}, which cannot stand for {dtype}")
         self._left.discard(name)
-        return _place(tensor, dtype, device, into)
+        return place(tensor, dtype, device, into)
+
+    def check_shape(self, name: str, shape: tuple[int, ...]) -> None:
+        """Raise where the file has another."""
+        if (found := self.shape(name)) != tuple(shape):
+            raise ConfigError(f"tensor {name} in {self.folder} has shape {found}: config.json asks for {tuple(shape)}")
 
     def fuse(
         self,
@@ -105,7 +108,7 @@ class Weights:
         self._homes[name] = opened, stored
 
 
-def _place(tensor: Tensor, dtype: torch.dtype, device: torch.device, into: Tensor | None) -> Tensor:
+def place(tensor: Tensor, dtype: torch.dtype, device: torch.device, into: Tensor | None) -> Tensor:
     """Files are mapped: what lies on the host is their pages. So a tensor is moved first and converted there."""
     moved = tensor.to(device)
     return moved.to(dtype).contiguous() if into is None else into.copy_(moved.reshape(into.shape))

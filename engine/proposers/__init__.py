@@ -124,6 +124,8 @@ def _with_length(config: SpeculativeConfig, n_predict: int | None) -> Speculativ
 def _draft_model(
     config: SpeculativeConfig, found: Detection, raw: Mapping[str, Any], target: TargetFacts
 ) -> DraftModelConfig:
+    name = config.model or str(target.folder)
+    quantization, stored = draft_config.aligned_quantization(name, config.quantization, raw)
     return DraftModelConfig(
         folder=Path(config.model) if config.model is not None else target.folder,
         raw=raw,
@@ -131,5 +133,6 @@ def _draft_model(
         n_predict=found.n_predict,
         max_model_len=draft_config.draft_max_model_len(found.method, config.max_model_len, raw, target.max_model_len),
         dtype=target.dtype,
-        quantization=config.quantization,
+        quantization=quantization,
+        stored=stored,
     )

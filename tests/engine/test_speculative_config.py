@@ -2,6 +2,7 @@
 
 import json
 import warnings
+from dataclasses import replace
 
 import pytest
 from checkpoints import SMALL, build
@@ -163,10 +164,29 @@ def test_a_target_that_vllm_refuses_is_said(save, target):
 
 
 @having("eagle")
-def test_a_quantized_draft_is_refused(save, target):
-    folder = save("eagle_bare", quantization_config={"quant_method": "gptq"})
-    with pytest.raises(ConfigError, match=r"is quantized \(gptq\), for which this engine has no kernels"):
-        resolve({"method": "eagle", "model": folder, "num_speculative_tokens": 3}, target)
+def test_a_draft_is_in_what_it_is_stored_in_and_unknown_storage_is_refused(save, target):
+    given = {"method": "eagle", "num_speculative_tokens": 3}
+    config = resolve(given | {"model": save("eagle_bare"), "quantization": "int4"}, target).draft_model_config
+    assert (config.quantization, config.stored) == ("int4", None)
+    folder = save("eagle_bare", quantization_config={"quant_method": "gptq", "bits": 4, "group_size": 64})
+    config = resolve(given | {"model": folder}, target).draft_model_config
+    assert (config.quantization, config.stored) == ("gptq", "gptq, 4 bits, groups of 64")
+    with pytest.raises(ConfigError, match=r"quantization='fp8' does not fit: .* is quantized already \(gptq, 4 bits"):
+        resolve(given | {"model": folder, "quantization": "fp8"}, target)
+    folder = save("eagle_bare", quantization_config={"quant_method": "hqq"})
+    with pytest.raises(ConfigError, match=r"is quantized \(hqq\), which cannot be read here: awq, gptq, fp8"):
+        resolve(given | {"model": folder}, target)
+
+
+@having("mtp")
+def test_mtp_of_the_target_s_own_folder_is_in_what_the_target_is_in(target):
+    """As vLLM aligns the two."""
+    stored = {"quantization_config": {"quant_method": "awq", "bits": 4, "group_size": 128}}
+    own = replace(
+        target, raw=target.raw | stored | {"num_nextn_predict_layers": 1, "architectures": ["MiMoForCausalLM"]}
+    )
+    config = resolve({"method": "mtp", "num_speculative_tokens": 1}, own).draft_model_config
+    assert (config.quantization, config.stored) == ("awq", "awq, 4 bits, groups of 128")
 
 
 @having("eagle")
