@@ -1,7 +1,7 @@
 """The engine on a GPU: first that it is right, then how close to the chip's limits it runs.
 
     python -m benchmarks.gpu_engine [--correctness | --timings] [--sections steps,drafts,speed,outside,kernels]
-                                    [--models llama31-8b,qwen3-0.6b] [--budget 430] [--write]
+                                    [--models llama31-8b,qwen3-0.6b] [--budget 400] [--write]
 
 Correctness: every kernel against its reference, captured steps against eager ones, every method against none, with
 the near-tie rule. Then, in bf16 with random weights of published shapes: steps over their bandwidth bound, EAGLE-3
@@ -34,7 +34,7 @@ def arguments(given: Sequence[str]) -> argparse.Namespace:
     half.add_argument("--timings", action="store_true", help="only the second half")
     parser.add_argument("--sections", type=_some_of(SECTIONS), default=SECTIONS, help=",".join(SECTIONS))
     parser.add_argument("--models", type=_some_of(MODELS), default=MODELS, help=",".join(MODELS))
-    parser.add_argument("--budget", type=float, default=430.0, help="seconds after which no section begins")
+    parser.add_argument("--budget", type=float, default=400.0, help="seconds after which no section begins")
     parser.add_argument("--write", action="store_true", help="keep the results in benchmarks/results")
     return parser.parse_args(given)
 

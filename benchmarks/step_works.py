@@ -7,6 +7,8 @@ import torch
 from torch import Tensor
 
 from benchmarks.kernel_works import Work, turns_for
+from kernels.draft_inputs import reference as reference_inputs
+from kernels.draft_inputs.op import draft_inputs
 from kernels.ngram_lookup import reference as lookup
 from kernels.ngram_lookup.op import ngram_lookup
 from kernels.rms_norm import reference as norm
@@ -93,12 +95,35 @@ def lookup_work(device: torch.device, batch: int, length: int) -> Work:
     return Work("ngram_lookup", f"batch {batch}, texts of {length}", num_bytes, turns, run, check)
 
 
+def inputs_work(device: torch.device, batch: int, depth: int = 7) -> Work:
+    """Few bytes: what it takes is a launch. Chains of which a different number of nodes was accepted."""
+    accepted = torch.arange(batch, device=device) % (depth + 1)
+    ranks = torch.arange(depth + 1, device=device)
+    emitted = torch.where(ranks <= accepted[:, None], 7 + ranks, -1)
+    paths = torch.where(ranks[:depth] < accepted[:, None], ranks[:depth], -1)
+    starts, slots = torch.full((batch,), 100, device=device), torch.arange(batch, device=device)
+
+    def run(turn: int) -> list[Tensor]:
+        return list(draft_inputs(paths, emitted, accepted, starts, slots, depth + 1, 4096))
+
+    def check() -> tuple[Tensor, Tensor]:
+        expected = reference_inputs.draft_inputs(paths, emitted, accepted, starts, slots, depth + 1, 4096)
+        return torch.cat([each.flatten() for each in run(0)]), torch.cat([each.flatten() for each in expected])
+
+    num_bytes = 8 * batch * (6 * (depth + 1) + 7)
+    return Work("draft_inputs", f"batch {batch}, depth {depth}", num_bytes, 8, run, check)
+
+
 def norm_works(device: torch.device) -> Iterator[Work]:
     yield from (norm_work(device, rows) for rows in (1, 64, 1024))
 
 
 def activation_works(device: torch.device) -> Iterator[Work]:
     yield from (activation_work(device, rows) for rows in (1, 64, 1024))
+
+
+def inputs_works(device: torch.device) -> Iterator[Work]:
+    yield from (inputs_work(device, batch) for batch in (1, 64))
 
 
 def verify_works(device: torch.device) -> Iterator[Work]:
@@ -116,4 +141,5 @@ WORKS: dict[str, Callable[[torch.device], Iterator[Work]]] = {
     "silu_and_mul": activation_works,
     "verify": verify_works,
     "ngram_lookup": lookup_works,
+    "draft_inputs": inputs_works,
 }

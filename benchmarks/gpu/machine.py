@@ -18,6 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def prepare() -> torch.device:
     """The GPU; without one the CPU, with Triton's interpreter, which must be asked for before triton is imported."""
     if torch.cuda.is_available():
+        os.environ.setdefault("TEARDOWN_CUPTI", "0")  # else captured graphs may be lost to a second profile
         return torch.device("cuda")
     os.environ["TRITON_INTERPRET"] = "1"
     return torch.device("cpu")

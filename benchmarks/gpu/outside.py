@@ -2,31 +2,43 @@
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from statistics import median
 from time import perf_counter
 from typing import Any
 
 from torch.autograd import DeviceType
 from torch.profiler import ProfilerActivity, profile
 
+from benchmarks.gpu.captured import Steps
 from benchmarks.gpu.sizes import FULL, Sizes
 from benchmarks.gpu.speed import synthetic, wait
+from benchmarks.gpu.timer import Timer
 from benchmarks.timing import table
 from engine import Engine, SamplingParams
 
+ROUNDS = 15
 BEFORE = 6  # steps in which the prompt is read, and what is first used is made
 ACTIVITIES = {DeviceType.CUDA: ProfilerActivity.CUDA, DeviceType.CPU: ProfilerActivity.CPU}
 NOT_KERNELS = ("Memcpy", "Memset", "Activity Buffer", "Context Sync", "Event Sync", "Stream Sync")
 
 
-def measure(engine: Engine, head: Path, device: DeviceType, sizes: Sizes = FULL) -> dict[str, dict[str, float]]:
-    """By method: ms of wall time and of kernels a step, and the share outside."""
+def measure(
+    engine: Engine, head: Path, steps: Steps, timer: Timer, sizes: Sizes = FULL, device: DeviceType = DeviceType.CUDA
+) -> dict[str, dict[str, float]]:
+    """By method: ms of wall time and of kernels a step, and the share outside. Of plain steps, the same without the
+    profiler: the captured step alone, by events.
+    """
     k, found = sizes.synthetic[len(sizes.synthetic) // 2], {}
     for name, config in {"none": None, f"eagle3 K={k}": synthetic(head, k)}.items():
         engine.configure_speculation(config)
         found[name] = shares(engine, device, sizes)
     engine.configure_speculation(None)
-    rows = [[name, *each.values()] for name, each in found.items()]
-    table("a step at batch 1", ["", "wall ms", "kernels ms", "share outside"], rows)
+    replay = steps.target_step(engine, 1, 1, sizes.prompt + BEFORE + sizes.steps // 2)
+    alone = median(timer.paired({"step": replay}, ROUNDS)["step"])
+    found["none"] |= {"captured_ms": alone * 1e3, "share_outside_captured": 1 - alone * 1e3 / found["none"]["wall_ms"]}
+    header = ["", "wall ms", "kernels ms", "share outside", "captured ms", "share outside captured"]
+    rows = [[name, *each.values(), *["-"] * (5 - len(each))] for name, each in found.items()]
+    table("a step at batch 1", header, rows)
     return found
 
 

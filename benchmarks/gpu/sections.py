@@ -61,7 +61,7 @@ def works_of(engine: Engine, head: Path, bench: Bench, found: Ceilings) -> dict[
         "steps": lambda: steps.measure(engine, bench, found),
         "drafts": lambda: drafts.measure(engine, head, bench.steps(), *shared),
         "speed": lambda: speed.measure(engine, head, peer_of(engine), bench.steps(), *shared),
-        "outside": lambda: outside.measure(engine, head, kind, bench.sizes),
+        "outside": lambda: outside.measure(engine, head, bench.steps(), *shared, kind),
     }
 
 

@@ -81,8 +81,12 @@ def test_every_section_runs_and_ends_with_json(stand_in, capsys, monkeypatch, tm
     model = found["models"]["llama31-8b"]
     assert model["steps"]["1x1"]["ms"] == pytest.approx(1.0)
     assert model["steps"]["2x8"]["over_one"] == pytest.approx(1.15 / 1.01)
+    assert all(each["of_bound"] == pytest.approx(each["bound_ms"] / each["ms"]) for each in model["steps"].values())
     assert model["drafts"]["4"] == {"ms": pytest.approx(0.16), "over_step": pytest.approx(0.16)}
     check_speed(model["speed"])
+    plain = model["outside"]["none"]
+    assert plain["captured_ms"] == pytest.approx(1.0)
+    assert plain["share_outside_captured"] == pytest.approx(1 - 1 / plain["wall_ms"])
     for each in model["outside"].values():
         assert 0 < each["kernels_ms"] < each["wall_ms"] * 2
         assert each["share"] == pytest.approx(1 - each["kernels_ms"] / each["wall_ms"])

@@ -12,7 +12,7 @@ from benchmarks.gpu.timer import Timer
 from benchmarks.gpu_kernels import main, report
 from benchmarks.kernel_works import Shape, attention_work, compaction_work, rotation_work
 from benchmarks.product_works import eight_bit_work, four_bit_work
-from benchmarks.step_works import Sizes, activation_work, lookup_work, norm_work, verify_work
+from benchmarks.step_works import Sizes, activation_work, inputs_work, lookup_work, norm_work, verify_work
 from tests.benchmarks.stand_ins import Cuda
 
 CPU = torch.device("cpu")
@@ -31,6 +31,7 @@ WORKS = {
     "int8": lambda: eight_bit_work(CPU, torch.int8, 3, (64, 128)),
     "fp8": lambda: eight_bit_work(CPU, torch.float8_e4m3fn, 3, (64, 128)),
     "int4": lambda: four_bit_work(CPU, 3, (64, 128)),
+    "inputs": lambda: inputs_work(CPU, 9, 4),
     "lookup": lambda: lookup_work(CPU, 3, 50),
 }
 
