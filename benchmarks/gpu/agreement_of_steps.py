@@ -100,7 +100,7 @@ def inputs_check(device: torch.device, depth: int) -> Callable[[], list[tuple[Te
     def check() -> list[tuple[Tensor, Tensor]]:
         from kernels.draft_inputs import triton
 
-        return list(zip(triton.draft_inputs(*given, *sizes), inputs.draft_inputs(*given, *sizes), strict=True))
+        return list(zip(*(module.draft_inputs(*given, *sizes) for module in (triton, inputs)), strict=True))
 
     return check
 

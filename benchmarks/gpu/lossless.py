@@ -137,7 +137,7 @@ class Proof:
 def prove(device: torch.device, size: Size | None = None, methods: Mapping[str, Config] = METHODS) -> list[Verdict]:
     """fp32 for all; bf16 too, on a CPU for one method only."""
     size = size or (FULL if device.type == "cuda" else SHORT)
-    found = []
+    found: list[Verdict] = []
     for dtype in ("float32", "bfloat16"):
         some = methods if dtype == "float32" or device.type == "cuda" else dict(list(methods.items())[:1])
         found += Proof(dtype, size, some).verdicts()
