@@ -66,6 +66,6 @@ def _filled(engine: StepLoop, batch: int, nodes: int, context: int) -> TargetSte
         Sequence(str(slot), tokens, 1, params, 0, context + 1, RequestMetrics(0.0), slot=slot, num_computed=context)
         for slot in range(batch)
     ]
-    filling.fill(step.inputs, sequences, [nodes] * batch, nobody=engine._cache.num_slots)
+    filling.fill(step.inputs, sequences, [nodes] * batch, [nodes] * batch, nobody=engine._cache.num_slots)
     step.inputs.send()
     return step

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from engine.captured.dynamic import draft_dynamic
 from engine.captured.graphs import Captured
 from engine.captured.loops import Drafted, FixedTree, draft_chain, draft_tree
 from engine.captured.target_step import TargetStep
@@ -13,8 +14,16 @@ from engine.tree.token_tree import TokenTree
 class DraftGraphs:
     """`propose(method)` leaves its tokens in the step's inputs, and q where it drew; `take_in` reads its verdict."""
 
-    def __init__(self, proposer: FixedProposer, tree: TokenTree | None, step: TargetStep, pool: Any):
+    def __init__(
+        self,
+        proposer: FixedProposer,
+        tree: TokenTree | None,
+        dynamic: tuple[int, int] | None,
+        step: TargetStep,
+        pool: Any,
+    ):
         self._proposer, self._step, self._pool = proposer, step, pool
+        self._dynamic = dynamic if step.size.words else None
         self._device = step.logits.device
         plan = None if tree is None or not step.size.words else plan_of(tree)
         self._tree = None if plan is None else FixedTree(plan, step.size.batch, self._device)
@@ -32,9 +41,22 @@ class DraftGraphs:
         self._taking_in.run()
 
     def _propose(self, method: str) -> None:
+        if self._dynamic is not None:
+            return self._propose_dynamic(*self._dynamic)
         drafted = self._draft(method)
         self._step.inputs.device["tokens"][:, 1:].copy_(drafted.tokens)
         self._step.keep_q(drafted.q)
+        return None
+
+    def _propose_dynamic(self, topk: int, num_nodes: int) -> None:
+        """What the target's step then needs of the tree is written beside the tokens."""
+        step, given = self._step, self._step.inputs.device
+        stepper = self._proposer.fixed_stepper(step.roots)
+        chosen = draft_dynamic(stepper, step.roots, given["limits"], step.size.depth, topk, num_nodes)
+        given["tokens"][:, 1:].copy_(chosen.tokens)
+        given["parents"].copy_(chosen.parents)
+        given["positions"][:, 1:].copy_(step.roots.starts[:, None] + chosen.depths)
+        given["masks"][:, 1:, 0].copy_(chosen.masks)
 
     def _draft(self, method: str) -> Drafted:
         roots = self._step.roots

@@ -13,13 +13,16 @@ from engine.tree.masks import words_of
 from kernels.keyed_noise.reference import signed
 
 Arrays = dict[str, np.ndarray]
+VECTORS = (
+    *("slots", "states", "before", "starts", "there", "prefix", "lengths", "counts", "limits"),
+    *("seeds", "temperatures", "forced"),
+)
 
 
 def input_shapes(size: Size) -> dict[str, tuple[int, ...]]:
     """Names and shapes of all that comes from the host."""
     batch, q_len, nodes, depth, words = size.batch, size.q_len, size.nodes, size.depth, size.words
-    vectors = ("slots", "states", "before", "starts", "there", "prefix", "lengths", "counts", "seeds", "temperatures")
-    shapes: dict[str, tuple[int, ...]] = dict.fromkeys((*vectors, "forced"), (batch,))
+    shapes: dict[str, tuple[int, ...]] = dict.fromkeys(VECTORS, (batch,))
     shapes |= {"tokens": (batch, q_len), "rows": (batch, q_len), "positions": (batch, q_len)}
     shapes |= {"parents": (batch, nodes), "forced_paths": (batch, depth)}
     return shapes | ({"masks": (batch, q_len, words)} if words else {})
@@ -34,9 +37,12 @@ def blank(inputs: StaticInputs, nobody: int) -> None:
     inputs.host["parents"][:] = np.arange(-1, inputs.host["parents"].shape[1] - 1)
 
 
-def fill(inputs: StaticInputs, sequences: Sequences[Sequence], counts: Sequences[int], nobody: int) -> None:
-    """Chains of counts[i] nodes for sequences[i]; the rest of the batch is nobody's."""
+def fill(
+    inputs: StaticInputs, sequences: Sequences[Sequence], counts: Sequences[int], limits: Sequences[int], nobody: int
+) -> None:
+    """Chains of counts[i] nodes, at most limits[i] levels, for sequences[i]; the rest of the batch is nobody's."""
     host, used = inputs.host, len(sequences)
+    host["limits"][:used] = limits
     starts = np.array([sequence.num_computed for sequence in sequences])
     drafted = np.array(counts)
     host["slots"][:used] = [sequence.slot for sequence in sequences]

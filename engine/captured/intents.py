@@ -17,10 +17,14 @@ ON_DEVICE = ("standard", "synthetic")  # ways of verifying that graphs know
 
 
 class Intent(NamedTuple):
-    """How a step is drafted: on the device (draft None; counts are how many nodes are verified), or already."""
+    """How a step is drafted: on the device (draft None; counts are how many nodes are verified), or already.
+
+    limits are the most levels of each sequence.
+    """
 
     draft: Draft | None
     counts: list[int]
+    limits: Sequences[int]
     size: Size
 
 
@@ -31,18 +35,22 @@ def intend(
     batch = bucket(len(sequences), buckets)
     if _on_device(sequences, limits, proposer):
         limits = proposer.fixed_limits(sequences, limits)
-        return Intent(None, [proposer.num_rows(limit) for limit in limits], size_of(batch, max(limits), proposer))
+        counts = [proposer.fixed_nodes(limit) for limit in limits]
+        return Intent(None, counts, limits, size_of(batch, max(limits), proposer))
     draft = drafted(proposer, sequences, limits)
     counts = list(draft.counts)
     nodes = node_bucket(max(counts))
     if draft.is_chain:
-        return Intent(draft, counts, Size(batch, nodes, nodes, 0))
+        return Intent(draft, counts, limits, Size(batch, nodes, nodes, 0))
     depth = proposer.config.num_speculative_tokens or nodes
-    return Intent(draft, counts, Size(batch, nodes, min(nodes, depth), _words(nodes)))
+    return Intent(draft, counts, limits, Size(batch, nodes, min(nodes, depth), _words(nodes)))
 
 
 def size_of(batch: int, limit: int, proposer: Proposer) -> Size:
     """Of a batch that drafts on the device, the deepest draft of `limit` levels; trees are always drafted whole."""
+    if proposer.dynamic is not None and limit:
+        nodes = proposer.dynamic[1]
+        return Size(batch, nodes, min(nodes, proposer.config.num_speculative_tokens or nodes), _words(nodes))
     if proposer.tree is None or not limit:
         return Size(batch, limit, limit, 0)
     nodes = len(proposer.tree)
@@ -64,13 +72,13 @@ def verdict_kind(sequences: Sequences[Sequence], intent: Intent, proposer: Propo
     return "target with q" if drew else "target"
 
 
-def as_draft(intent: Intent, tokens: list[list[int]], proposer: Proposer) -> Draft:
-    """What was drafted on the device, as the host knows drafts."""
+def as_draft(intent: Intent, tokens: list[list[int]], parents: list[list[int]]) -> Draft:
+    """What was drafted on the device, [sequences][N] each, as the host knows drafts."""
     kept = [row[:count] for row, count in zip(tokens, intent.counts, strict=True)]
     if not intent.size.words:
         return Draft.chains(kept)
-    parents = [parent for count in intent.counts for parent in tree_of(proposer).parents[:count]]
-    return Draft([token for row in kept for token in row], intent.counts, parents)
+    above = [parent for row, count in zip(parents, intent.counts, strict=True) for parent in row[:count]]
+    return Draft([token for row in kept for token in row], intent.counts, above)
 
 
 def shapes_of(intent: Intent, proposer: Proposer) -> list[Shape]:
@@ -89,7 +97,8 @@ def tree_of(proposer: Proposer) -> TokenTree:
 
 def _on_device(sequences: Sequences[Sequence], limits: Sequences[int], proposer: Proposer) -> bool:
     """Samples of filtered logits, and what they were drawn from for rules of the host, are the host's to make."""
-    if proposer.fixed_key is None:
+    is_synthetic = proposer.config.rejection_sample_method == "synthetic"
+    if proposer.fixed_key is None or (is_synthetic and proposer.dynamic is not None):  # what is forced needs the shape
         return False
     limits = proposer.fixed_limits(sequences, limits)
     can_draw = draws(sequences, proposer) == "greedy" or _is_plain(sequences, proposer)

@@ -76,8 +76,8 @@ class CapturedPath:
         laps.lap("verify")
         takes_in = self._take_in(step, proposer)
         laps.lap("draft")
-        verification, tokens = verdicts.read(self._report.wait(), intent.size, len(sequences), not intent.size.words)
-        draft = intent.draft or as_draft(intent, tokens, proposer)
+        verification, *drafted = verdicts.read(self._report.wait(), intent.size, len(sequences))
+        draft = intent.draft or as_draft(intent, *drafted)
         output = None if takes_in else self._ragged(step, intent.counts, with_logits=False)
         num_rows = len(sequences) + sum(intent.counts)
         return Outcome(draft, verification, [], num_rows, None, output, is_compacted=True)
@@ -97,7 +97,7 @@ class CapturedPath:
         key = step, proposer.fixed_key
         if key not in self._drafts:
             fixed = cast(FixedProposer, proposer)
-            self._drafts[key] = DraftGraphs(fixed, proposer.tree, step, self._pool)
+            self._drafts[key] = DraftGraphs(fixed, proposer.tree, proposer.dynamic, step, self._pool)
         return self._drafts[key]
 
     def forget_drafts(self) -> None:
@@ -126,13 +126,14 @@ class CapturedPath:
             self.graphs(step, proposer).take_in()
 
     def _fill(self, step: TargetStep, sequences: Sequences[Sequence], intent: Intent, proposer: Proposer) -> None:
-        filling.fill(step.inputs, sequences, intent.counts, self._cache.num_slots)
+        filling.fill(step.inputs, sequences, intent.counts, intent.limits, self._cache.num_slots)
         draft = intent.draft
         if draft is not None:
             filling.fill_tokens(step.inputs, draft.tokens, intent.counts)
-        if step.size.words:
-            shapes = [shape.parents for shape in draft.shapes] if draft is not None else None
-            filling.fill_trees(step.inputs, shapes or [tuple(tree_of(proposer).parents)] * len(sequences))
+        if draft is not None and step.size.words:
+            filling.fill_trees(step.inputs, [shape.parents for shape in draft.shapes])
+        elif step.size.words and proposer.dynamic is None:
+            filling.fill_trees(step.inputs, [tuple(tree_of(proposer).parents)] * len(sequences))
         if proposer.config.rejection_sample_method == "synthetic":
             self._force(step, sequences, shapes_of(intent, proposer), proposer)
         step.inputs.send()
@@ -174,8 +175,8 @@ class CapturedPath:
     ) -> Outcome:
         draft = intent.draft
         if draft is None:
-            tokens = step.inputs.device["tokens"][: len(sequences), 1:].tolist()
-            draft = as_draft(intent, tokens, proposer)
+            given, used = step.inputs.device, len(sequences)
+            draft = as_draft(intent, given["tokens"][:used, 1:].tolist(), given["parents"][:used].tolist())
         output = self._ragged(step, intent.counts, with_logits=True)
         eos = self._target.config.eos_token_ids
         verification, raw = verified(sequences, draft, output.logits, eos, verifier)

@@ -96,14 +96,14 @@ class TargetStep:
     def _judge(self, q: Tensor | None = None) -> None:
         given, size = self.inputs.device, self.size
         found = judge(self.logits.view(size.batch, size.q_len, -1), given, size.depth, q)
-        self.verdict.write(found, given["tokens"][:, 1:])
+        self.verdict.write(found, given)
 
     def _judge_with_q(self) -> None:
         self._judge(self.q)
 
     def _force(self) -> None:
         given, size = self.inputs.device, self.size
-        self.verdict.write(force(self.logits.view(size.batch, size.q_len, -1), given), given["tokens"][:, 1:])
+        self.verdict.write(force(self.logits.view(size.batch, size.q_len, -1), given), given)
 
     def _compact(self) -> None:
         paths, _, accepted = self.verdict.verified

@@ -12,7 +12,7 @@ from engine.drafting.fixed import Verified
 from kernels.keyed_noise import reference as noise
 from kernels.verify.op import verify
 
-Inputs = dict[str, Tensor]
+Inputs = dict[str, Tensor]  # the device's side of what filling.py fills
 
 
 class Verdict(NamedTuple):
@@ -21,6 +21,7 @@ class Verdict(NamedTuple):
     whole: Tensor
     verified: Verified
     tokens: Tensor
+    parents: Tensor
 
     @classmethod
     def empty(cls, size: Size, device: torch.device) -> "Verdict":
@@ -28,20 +29,21 @@ class Verdict(NamedTuple):
         whole = torch.zeros(sum(map(np.prod, shapes)), dtype=torch.int64, device=device)
         return cls(whole, *_parts(whole, shapes))
 
-    def write(self, verified: Verified, tokens: Tensor) -> None:
-        for goal, found in zip((*self.verified, self.tokens), (*verified, tokens), strict=True):
+    def write(self, verified: Verified, inputs: Inputs) -> None:
+        goals = (*self.verified, self.tokens, self.parents)
+        for goal, found in zip(goals, (*verified, inputs["tokens"][:, 1:], inputs["parents"]), strict=True):
             goal.copy_(found)
 
 
 def _shapes(size: Size) -> list[tuple[int, ...]]:
     batch = size.batch
-    return [(batch, size.depth), (batch, 1 + size.depth), (batch,), (batch, size.nodes)]
+    return [(batch, size.depth), (batch, 1 + size.depth), (batch,), (batch, size.nodes), (batch, size.nodes)]
 
 
-def _parts(whole: Tensor, shapes: list[tuple[int, ...]]) -> tuple[Verified, Tensor]:
+def _parts(whole: Tensor, shapes: list[tuple[int, ...]]) -> tuple[Verified, Tensor, Tensor]:
     pieces = whole.split([int(np.prod(shape)) for shape in shapes])
-    paths, emitted, accepted, tokens = (piece.view(shape) for piece, shape in zip(pieces, shapes, strict=True))
-    return Verified(paths, emitted, accepted), tokens
+    paths, emitted, accepted, tokens, parents = (piece.view(shape) for piece, shape in zip(pieces, shapes, strict=True))
+    return Verified(paths, emitted, accepted), tokens, parents
 
 
 def judge(logits: Tensor, inputs: Inputs, depth: int, q: Tensor | None) -> Verified:
@@ -76,13 +78,13 @@ def _choice(logits: Tensor, inputs: Inputs, row: Tensor) -> Tensor:
     return drawn.where(heat[:, None] > 0, logits.float()).argmax(-1)
 
 
-def read(whole: np.ndarray, size: Size, used: int, is_chain: bool) -> tuple[Verification, list[list[int]]]:
-    """What the host makes of a fetched verdict: the verification of `used` sequences, and all drafted tokens."""
+def read(whole: np.ndarray, size: Size, used: int) -> tuple[Verification, list[list[int]], list[list[int]]]:
+    """Of a fetched verdict, for `used` sequences: the verification, and tokens and parents of all nodes."""
     shapes = _shapes(size)
     ends = np.cumsum([int(np.prod(shape)) for shape in shapes])[:-1]
-    paths, emitted, accepted, tokens = (
+    paths, emitted, accepted, tokens, parents = (
         part.reshape(shape)[:used].tolist() for part, shape in zip(np.split(whole, ends), shapes, strict=True)
     )
     emitted = [row[: 1 + count] for row, count in zip(emitted, accepted, strict=True)]
-    found = None if is_chain else [row[:count] for row, count in zip(paths, accepted, strict=True)]
-    return Verification(accepted, emitted, found), tokens
+    found = None if not size.words else [row[:count] for row, count in zip(paths, accepted, strict=True)]
+    return Verification(accepted, emitted, found), tokens, parents

@@ -34,7 +34,7 @@ def draft_dynamic(
 ) -> Draft:
     """At most num_draft_tokens nodes on at most limits[i] levels (at least 1) for sequences[i]."""
     places = list(range(len(sequences)))
-    scores, tokens = _likeliest(stepper.logits(), topk)
+    scores, tokens = likeliest(stepper.logits(), topk)
     levels = [Grown(places, tokens, scores, torch.full_like(tokens, -1))]
     beam = torch.arange(tokens.shape[1], device=tokens.device).expand_as(tokens)
     above, masks = torch.zeros_like(beam), [[0]] * len(places)
@@ -56,7 +56,7 @@ def draft_dynamic(
     return _choose(levels, limits, num_draft_tokens)
 
 
-def _likeliest(logits: Tensor, topk: int) -> tuple[Tensor, Tensor]:
+def likeliest(logits: Tensor, topk: int) -> tuple[Tensor, Tensor]:
     """logits [R, V] -> log-chances and tokens [R, k]."""
     found = logits.float().log_softmax(-1).topk(min(topk, logits.shape[1]))
     return found.values, found.indices
@@ -65,7 +65,7 @@ def _likeliest(logits: Tensor, topk: int) -> tuple[Tensor, Tensor]:
 def _grow(logits: Tensor, places: list[int], scores: Tensor, beam: Tensor) -> Grown:
     """The children of a beam: logits [S * b, V], scores and beam (indices among the level's nodes) [S, b]."""
     width = beam.shape[1]
-    chances, tokens = _likeliest(logits, width)
+    chances, tokens = likeliest(logits, width)
     shape = (len(places), width * width)
     paths = scores[:, :, None] + chances.view(len(places), width, width)
     return Grown(places, tokens.view(shape), paths.view(shape), beam.repeat_interleave(width, 1))

@@ -34,8 +34,25 @@ class DynamicHeadProposer(HeadProposer):
         return config
 
     def fixed_kind(self) -> Hashable | None:
-        """Which nodes go on is the draft's word, and the host's to read."""
-        return None if self._num_nodes else super().fixed_kind()
+        kind = super().fixed_kind()
+        return None if kind is None else (kind, self.dynamic, self.config.num_speculative_tokens)
+
+    @property
+    def dynamic(self) -> tuple[int, int] | None:
+        return (self._topk, self._num_nodes) if self._num_nodes else None
+
+    def fixed_nodes(self, limit: int) -> int:
+        """All nodes of few levels may be fewer than are asked for."""
+        if not self._num_nodes or not limit:
+            return super().fixed_nodes(limit)
+        width = min(self._topk, self.host.target.config.vocab_size)
+        return min(self._num_nodes, width + (limit - 1) * width**2)
+
+    def host_drafted(self, sequences: Sequences[Sequence], batch: int, depth: int) -> None:
+        if not self._num_nodes:
+            return super().host_drafted(sequences, batch, depth)
+        self.num_draft_rows += batch * self._topk * (depth - 1)
+        return None
 
     def num_rows(self, limit: int) -> int:
         return self._num_nodes or super().num_rows(limit)

@@ -38,15 +38,15 @@ class Roots(NamedTuple):
     temperatures: Tensor
 
     def rows(self, first: int, count: int, depths: Tensor | None = None, masks: Tensor | None = None) -> FixedRows:
-        """`count` rows from `first` rows after the root on: of a chain, or at depths [count] with masks [count, words].
+        """`count` rows from `first` rows after the root on: of a chain, or at depths [count] with masks.
 
-        Masks are of nodes that follow the root's row, whose position is that of depth 0.
+        masks [count, words], or [B, count, words], are of nodes that follow the root's row, which is at depth 0.
         """
         offsets = first + torch.arange(count, device=self.slots.device)
         rows = self.starts[:, None] + offsets
         positions = rows if depths is None else self.starts[:, None] + depths
         prefix = self.starts + 1 + (first if masks is None else 0)
-        wide = None if masks is None else masks.expand(len(self.slots), *masks.shape).contiguous()
+        wide = None if masks is None else masks.expand(len(self.slots), *masks.shape[-2:]).contiguous()
         there = rows.where(self.lengths[:, None] > 0, -1)
         return FixedRows(self.slots, there, positions, prefix, self.lengths * count, wide)
 
@@ -58,7 +58,7 @@ class Roots(NamedTuple):
 class FixedLevel(NamedTuple):
     """`level.Level` in tensors: rows of a draft loop, [B * width] of them. first: rows fed before, the root's left out.
 
-    depths [width] below the root, and masks [width, words]; None: one row of a chain.
+    depths [width] below the root, and masks as of Roots.rows; None: one row of a chain.
     """
 
     roots: Roots

@@ -63,6 +63,15 @@ class Proposer:
         """The limits that `propose` would keep to."""
         return list(limits)
 
+    @property
+    def dynamic(self) -> tuple[int, int] | None:
+        """Of trees that take their shape from the draft's chances: nodes a level and children a node, and all nodes."""
+        return None
+
+    def fixed_nodes(self, limit: int) -> int:
+        """How many nodes a draft of this limit has in fixed shapes."""
+        return self.num_rows(limit) if limit else 0
+
     def num_rows(self, limit: int) -> int:
         """Cache positions that a draft of this limit takes: its nodes."""
         return limit if self.tree is None else len(self.tree.within(limit))

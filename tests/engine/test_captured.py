@@ -12,10 +12,13 @@ from tests.engine.drafts import METHODS, settings_of
 from tests.engine.recorded_graph import RecordedGraph
 from tests.engine.test_fused_path import with_draft
 
+DYNAMIC = {"dynamic_tree_topk": 10, "dynamic_tree_num_draft_tokens": 40, "num_speculative_tokens": 8}
 TREES = [
     *((method, {"speculative_token_tree": TREE}) for method in ("draft_model", "eagle", "eagle3", "medusa", "ngram")),
     ("mlp_speculator", {"speculative_token_tree": "[(0,), (1,), (0, 0), (0, 1), (0, 0, 0)]"}),
-    ("eagle3", {"dynamic_tree_topk": 10, "dynamic_tree_num_draft_tokens": 40, "num_speculative_tokens": 8}),
+    ("eagle3", DYNAMIC),
+    ("eagle", {"dynamic_tree_topk": 3, "dynamic_tree_num_draft_tokens": 64, "num_speculative_tokens": 5}),
+    ("eagle", {"dynamic_tree_topk": 4, "dynamic_tree_num_draft_tokens": 2, "num_speculative_tokens": 4}),
 ]
 ON_THE_DEVICE = ("draft_model", "eagle", "eagle3", "medusa", "mlp_speculator", "mtp")
 
@@ -101,7 +104,8 @@ def test_drafts_shortened_by_the_end_of_the_positions():
     both = [load(2, enforce_eager=eager, max_model_len=40) for eager in (False, True)]
     prompts = [tokens[-30:] for tokens in prompts_for(both[0])]
     for method in ("eagle3", "draft_model", "medusa"):
-        for more in ({}, {"speculative_token_tree": TREE, "num_speculative_tokens": 3}):
+        trees = [{"speculative_token_tree": TREE, "num_speculative_tokens": 3}]
+        for more in ({}, *trees, *([DYNAMIC] if method == "eagle3" else [])):
             params = [SamplingParams(max_tokens=10, temperature=0.0, ignore_eos=True)] * 6
             found = [run(engine, settings_for(method) | more, params, prompts) for engine in both]
             assert found[0] == found[1]
@@ -150,6 +154,7 @@ RECORDED = [
     *((method, {"draft_sample_method": "probabilistic"}) for method in ON_THE_DEVICE),
     *((method, {"speculative_token_tree": TREE, "num_speculative_tokens": 3}) for method in ON_THE_DEVICE[:4]),
     ("eagle3", {"rejection_sample_method": "synthetic", "synthetic_acceptance_length": 2.0}),
+    ("eagle3", DYNAMIC),
     ("medusa", {"draft_sample_method": "probabilistic", "speculative_token_tree": TREE, "num_speculative_tokens": 3}),
 ]
 

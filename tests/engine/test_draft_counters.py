@@ -31,16 +31,16 @@ class Steps:
 
     def __init__(self, engine: Engine, monkeypatch: pytest.MonkeyPatch):
         self.drafts: list[tuple[list[int], list[int]]] = []
-        verify = engine._verify
+        run = engine._ragged.run
 
-        def watched(sequences, draft, logits):
-            verification = verify(sequences, draft, logits)
-            for i, shape in enumerate(draft.shapes):
+        def watched(*given):
+            outcome = run(*given)
+            for i, shape in enumerate(outcome.draft.shapes):
                 if shape.parents:
-                    self.drafts.append((list(shape.parents), list(verification.path(i))))
-            return verification
+                    self.drafts.append((list(shape.parents), list(outcome.verification.path(i))))
+            return outcome
 
-        monkeypatch.setattr(engine, "_verify", watched)
+        monkeypatch.setattr(engine._ragged, "run", watched)
 
 
 @pytest.mark.parametrize("form", FORMS)
