@@ -3,6 +3,7 @@
 Every sequence grows as deep as any may; nodes below a sequence's own limit are not among those it chooses from.
 """
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import torch
@@ -97,7 +98,7 @@ def _choose(levels: list[Made], limits: Tensor, num_nodes: int) -> Chosen:
 def _parents(levels: list[Made]) -> Tensor:
     """[B, nodes] the parent of each node among all that were made, -1 the root."""
     begins, found = 0, [levels[0].above]
-    for before, made in zip(levels, levels[1:], strict=False):
+    for before, made in pairwise(levels):
         found.append(made.above + begins)
         begins += before.tokens.shape[1]
     return torch.cat(found, 1)
