@@ -4,14 +4,13 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar, cast
 
-from torch import Tensor
-
 from engine.draft_config import DraftModelConfig, DraftParallelConfig, Quantization
 from engine.loading import Target
 from engine.models.config import DecoderConfig
 from engine.models.kernel_choice import stack_type
 from engine.models.layers import LayerWeights
 from engine.models.linear import Product, can_pack_half, describe_product
+from engine.models.quantized.formats import FourBits, Matrix
 from engine.models.quantized.products import check_quantized
 from engine.models.shard import WHOLE, Shard
 from engine.models.stack import Stack
@@ -52,30 +51,31 @@ class Host:
     @property
     def facts(self) -> dict[str, str]:
         """How the draft's matrices are stored and multiplied, for the record; empty where it has none."""
-        words = [describe_product(product, self.target.device, self.target.dtype) for product in self._products]
         stored = self.draft.stored if self.draft is not None else None
-        found = {"draft_quantization": stored, "draft_linear": " and ".join(words)}
+        found = {"draft_quantization": stored, "draft_linear": " and ".join(self._products)}
         return {name: value for name, value in found.items() if value}
 
     @property
-    def _products(self) -> dict[Product, None]:
-        """Those of the draft in this folder, in the order in which they were chosen."""
+    def _products(self) -> dict[str, None]:
+        """Those of the draft in this folder, in the order in which they were met."""
         return self.keep(("products", self.draft and self.draft.folder), dict)
 
     def forget(self) -> None:
         """Empty the shelf; what is no longer used frees its memory."""
         self._shelf.clear()
 
-    def product_for(self, matrices: list[Tensor]) -> Product:
+    def product_for(self, matrices: Sequence[Matrix]) -> Product:
         """The product that `quantization` asks for, ConfigError where it cannot be had.
 
         Else the one that the target was found quickest with, where it is exact for these weights too.
         """
         product = self._choose(matrices)
-        self._products[product] = None
+        if any(isinstance(matrix, FourBits) for matrix in matrices):
+            self._products["int4 (as stored)"] = None
+        self._products[describe_product(product, self.target.device, self.target.dtype)] = None
         return product
 
-    def _choose(self, matrices: list[Tensor]) -> Product:
+    def _choose(self, matrices: Sequence[Matrix]) -> Product:
         if self.quantization is not None:
             return check_quantized(matrices, self.quantization)
         wanted = self.target.decoder.product

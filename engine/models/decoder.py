@@ -12,8 +12,10 @@ from engine.models.config import DecoderConfig
 from engine.models.dummy import open_weights
 from engine.models.kernel_choice import Kernels, stack_type
 from engine.models.kv_cache import KVCache
-from engine.models.layers import LayerWeights, build_norm, load_layer
+from engine.models.layers import LayerWeights, build_norm
 from engine.models.linear import Product, build_linear
+from engine.models.quantized.formats import Matrix
+from engine.models.quantized.keeping import load_layers
 from engine.models.shard import WHOLE, Shard
 from engine.models.stack import Short
 
@@ -43,7 +45,7 @@ class DecoderWeights:
     stored: str = ""  # how a quantized checkpoint stores its matrices, and what was made of them
 
     @property
-    def matrices(self) -> list[Tensor]:
+    def matrices(self) -> list[Matrix]:
         return [matrix for layer in self.layers for matrix in layer.matrices] + [self.head]
 
 
@@ -60,12 +62,12 @@ def load_weights(
     shape = (config.vocab_size, config.hidden_size)
     embeddings = weights.take("model.embed_tokens.weight", shape, dtype, device)
     prefixes = [f"model.layers.{i}." for i in range(config.num_layers)]
-    layers = [load_layer(weights, prefix, config, dtype, device, shard=shard) for prefix in prefixes]
+    layers, stored = load_layers(weights, prefixes, config, dtype, device, shard)
     norm = weights.take("model.norm.weight", shape[1:], dtype, device)
     separate = not config.tie_word_embeddings
     head = shard.rows(weights, "lm_head.weight", shape, dtype, device) if separate else shard.rows_of(embeddings)
     weights.finish(config.skips + (() if separate else ("lm_head.weight",)))
-    return DecoderWeights(embeddings, layers, norm, head, shard, weights.stored_as)
+    return DecoderWeights(embeddings, layers, norm, head, shard, stored)
 
 
 class Decoder:

@@ -13,6 +13,7 @@ from engine.models.config import DecoderConfig
 from engine.models.kv_cache import KVCache
 from engine.models.linear import Linear, Product, build_linear
 from engine.models.loader import Weights
+from engine.models.quantized.formats import Matrix
 from engine.models.rope import interleave_pairs, pairs_apart
 from engine.models.shard import WHOLE, Shard
 
@@ -38,19 +39,19 @@ class LayerWeights:
 
     input_norm: Tensor | None  # None: the attention takes its input as it comes
     post_norm: Tensor
-    qkv: Tensor
+    qkv: Matrix
     qkv_bias: Tensor | None
-    o: Tensor
+    o: Matrix
     o_bias: Tensor | None
-    gate_up: Tensor
+    gate_up: Matrix
     gate_up_bias: Tensor | None
-    down: Tensor
+    down: Matrix
     down_bias: Tensor | None
     qk_norm: Tensor | None  # [heads + kv_heads, D], interleaved
     shard: Shard = WHOLE  # what these tensors are of the layer
 
     @property
-    def matrices(self) -> list[Tensor]:
+    def matrices(self) -> list[Matrix]:
         return [self.qkv, self.o, self.gate_up, self.down]
 
 

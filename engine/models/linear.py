@@ -8,13 +8,15 @@ Products of fewer bits (quantized/products.py) are for drafts, which may be wron
 """
 
 import warnings
+from collections.abc import Sequence
 from functools import cache
 from typing import Literal
 
 import torch
 from torch import Tensor
 
-from engine.models.quantized.products import Linear, build_quantized, describe_quantized
+from engine.models.quantized.formats import FourBits, Matrix
+from engine.models.quantized.products import Linear, build_four_bits, build_quantized, describe_quantized
 
 Product = Literal["torch", "half_packed", "fp8", "int8", "int4"]
 
@@ -22,8 +24,10 @@ _pack = getattr(torch, "fbgemm_pack_gemm_matrix_fp16", None)
 _multiply = getattr(torch, "fbgemm_linear_fp16_weight_fp32_activation", None)
 
 
-def build_linear(weight: Tensor, bias: Tensor | None, product: Product) -> Linear:
-    """weight [out, in], bias [out] or None -> a function [rows, in] -> [rows, out]."""
+def build_linear(weight: Matrix, bias: Tensor | None, product: Product) -> Linear:
+    """weight [out, in], bias [out] or None -> a function [rows, in] -> [rows, out]. What is in 4 bits stays so."""
+    if isinstance(weight, FourBits):
+        return build_four_bits(weight, bias)
     if product == "half_packed":
         return _half_packed(weight, bias)
     if product != "torch":
@@ -40,14 +44,17 @@ def describe_product(product: Product, device: torch.device, dtype: torch.dtype)
     return describe_quantized(product, device, dtype)
 
 
-def can_pack_half(weights: list[Tensor]) -> bool:
-    """Whether the half-packed product works here and is exact for all of these fp32 CPU weights."""
-    on_cpu = all(weight.device.type == "cpu" and weight.dtype == torch.float32 for weight in weights)
-    return on_cpu and _half_product_works() and all(_exact_in_half(weight) for weight in weights)
+def can_pack_half(weights: Sequence[Matrix]) -> bool:
+    """Whether the half-packed product works here and is exact for all of these weights: fp32 ones on a CPU."""
+    return all(_is_of_cpu(weight) for weight in weights) and _half_product_works() and all(map(_exact_in_half, weights))
 
 
-def _exact_in_half(weight: Tensor) -> bool:
-    return torch.equal(weight.to(torch.float16).to(torch.float32), weight)
+def _is_of_cpu(weight: Matrix) -> bool:
+    return isinstance(weight, Tensor) and weight.device.type == "cpu" and weight.dtype == torch.float32
+
+
+def _exact_in_half(weight: Matrix) -> bool:
+    return isinstance(weight, Tensor) and torch.equal(weight.to(torch.float16).to(torch.float32), weight)
 
 
 @cache

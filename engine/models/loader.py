@@ -21,8 +21,6 @@ class Weights:
     that begins with one of `strip` is known without that prefix.
     """
 
-    stored_as = ""  # how a quantized checkpoint stores its matrices, and what is made of them
-
     def __init__(self, folder: Path, files: Sequence[str] = STANDARD, strip: Sequence[str] = ()):
         self.folder = folder
         self._homes: dict[str, tuple[TensorFile, str]] = {}  # file and name in the file, by the name it is known by

@@ -7,6 +7,10 @@ import torch
 
 from engine import Engine, SamplingParams
 from engine.errors import ConfigError
+from engine.models.config import read_config
+from engine.models.decoder import load_weights
+from engine.models.quantized import keeping
+from engine.models.quantized.formats import FourBits
 from tests.engine.conftest import save_model
 from tests.engine.quantized_checkpoints import AWQ, GPTQ, KINDS, save_quantized
 
@@ -31,6 +35,30 @@ def test_a_target_is_that_of_its_dequantized_weights(tmp_path, kind, dtype):
     (engine, ours), (_, exact) = scores(folder, dtype), scores(tmp_path / "plain", dtype)
     torch.testing.assert_close(ours, exact, rtol=1e-5, atol=1e-5)
     assert engine.environment()["quantization"] == f"{NAMES[kind]} (expanded at load)"
+
+
+@pytest.mark.parametrize(("kind", "how"), [("awq", "kept in 4 bits"), ("gptq by activation order", "expanded at load")])
+@pytest.mark.parametrize("kernels", ["torch", "fused"])
+def test_codes_are_kept_where_they_can_be_multiplied(tmp_path, monkeypatch, kind, how, kernels):
+    """As on a GPU, with the reference of the product."""
+    monkeypatch.setattr(keeping, "can_multiply_codes", lambda device: True)
+    folder = save_quantized(tmp_path, *KINDS[kind])
+    ours, exact = (
+        Engine.load(f, dtype="float32", num_threads=1, kernels=kernels) for f in (folder, tmp_path / "plain")
+    )
+    pair = [engine.next_token_scores(PROMPT, WISH, len(PROMPT)) for engine in (ours, exact)]
+    torch.testing.assert_close(*pair, rtol=1e-4, atol=1e-4)
+    assert ours.environment()["quantization"].endswith(f"({how})")
+    ours.configure_speculation({"method": "draft_model", "model": str(folder), "num_speculative_tokens": 2})
+    ours.generate([PROMPT], WISH)
+    assert ours.stats.acceptance_rate > 0.9  # it drafts for itself
+    assert ours.environment()["draft_linear"].startswith("int4 (as stored) and " if kind == "awq" else "torch")
+    weights = load_weights(folder, read_config(folder), torch.bfloat16, torch.device("cpu"))
+    matrices = weights.layers[0].matrices
+    assert all(isinstance(matrix, FourBits) == (kind == "awq") for matrix in matrices)
+    if kind == "awq":
+        stored = sum(t.nbytes for m in matrices for t in (m.packed, m.scales, m.zeros))
+        assert stored < 0.31 * sum(m.expanded(torch.bfloat16).nbytes for m in matrices)  # 4.75 bits of 16
 
 
 @pytest.mark.parametrize("kind", ["awq", "gptq"])

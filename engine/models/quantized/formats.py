@@ -43,6 +43,9 @@ class FourBits:
         return expand_int4(self.packed, self.scales, self.zeros).to(dtype)
 
 
+Matrix = Tensor | FourBits
+
+
 def to_int8(weight: Tensor) -> EightBits:
     """weight [out, in]."""
     scales = _scales(weight, 127.0)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from engine.errors import ConfigError
 from engine.models.quantized import on_cpu
-from engine.models.quantized.formats import GROUPS, FourBits, group_of, to_fp8, to_int4, to_int8
+from engine.models.quantized.formats import GROUPS, FourBits, Matrix, group_of, to_fp8, to_int4, to_int8
 from kernels.quantized_linear.op import int4_linear, quantized_linear
 
 Linear = Callable[[Tensor], Tensor]
@@ -35,11 +35,13 @@ def build_four_bits(stored: FourBits, bias: Tensor | None) -> Linear:
     return lambda x: int4_linear(x, stored.packed, stored.scales, stored.zeros, bias)
 
 
-def check_quantized(matrices: Sequence[Tensor], kind: Quantized) -> Quantized:
+def check_quantized(matrices: Sequence[Matrix], kind: Quantized) -> Quantized:
     """`kind`, or a ConfigError that says why these [out, in] weights cannot be multiplied so here."""
-    device = matrices[0].device
-    reason = on_cpu.refusal(matrices, kind) if device.type == "cpu" else _refusal_on_gpu(device, kind)
-    odd = [tuple(matrix.shape) for matrix in matrices if group_of(matrix.shape[1]) is None]
+    plain = [matrix for matrix in matrices if isinstance(matrix, Tensor)]
+    assert len(plain) == len(matrices), "refused by draft_config.py"
+    device = plain[0].device
+    reason = on_cpu.refusal(plain, kind) if device.type == "cpu" else _refusal_on_gpu(device, kind)
+    odd = [tuple(matrix.shape) for matrix in plain if group_of(matrix.shape[1]) is None]
     if kind == "int4" and odd:
         reason = f"int4 needs rows of a multiple of {min(GROUPS)} weights, and a matrix here is {odd[0]}"
     if reason is not None:

@@ -18,7 +18,7 @@ class QuantizedWeights(Weights):
 
     def __init__(self, folder: Path, stored: Stored, files: Sequence[str] = STANDARD, strip: Sequence[str] = ()):
         super().__init__(folder, files, strip)
-        self.stored, self.stored_as = stored, f"{stored} (expanded at load)"
+        self.stored = stored
         last = ".weight_scale_inv" if stored.method == "fp8" else ".qweight"
         self._modules = {name.removesuffix(last) for name in self._homes if name.endswith(last)}
 
@@ -62,9 +62,7 @@ class QuantizedWeights(Weights):
         module, stored = name.removesuffix(".weight"), self.stored
         width = self.shape(name)[1]
         size = width if stored.group_size == -1 else stored.group_size
-        groups = torch.arange(width, device=device) // size
-        if super().has(f"{module}.g_idx"):
-            groups = self._raw(f"{module}.g_idx", torch.int64, device)
+        groups = self._groups(module, device, torch.arange(width, device=device) // size)
         weight, zeros = (self._raw(f"{module}.{part}", torch.int32, device) for part in ("qweight", "qzeros"))
         scales = self._raw(f"{module}.scales", torch.float32, device)
         if len(scales) <= int(groups.max()) or int(groups.min()) < 0:
@@ -73,12 +71,23 @@ class QuantizedWeights(Weights):
             return unpack_awq(weight, zeros, scales, groups)
         return unpack_gptq(weight, zeros, scales, groups, stored.bits, stored.layout == "gptq")
 
+    def has_neighbouring_groups(self, name: str) -> bool:
+        """Whether the groups of a matrix of AWQ or GPTQ are neighbouring inputs, in their order."""
+        device = torch.device("cpu")
+        plain = torch.arange(self.shape(name)[1]) // self.stored.group_size
+        return torch.equal(self._groups(name.removesuffix(".weight"), device, plain), plain)
+
     def finish(self, skips: tuple[str, ...] = (), within: tuple[str, ...] = ("",)) -> None:
         """See Weights.finish. GPTQ's tools write a bias of zeros for layers that have none."""
         for bias in [name for name in self._left if name.endswith(".bias") and name[:-5] in self._modules]:
             if not self._home(bias)[0].read(self._home(bias)[1]).any():
                 self._left.discard(bias)
         super().finish(skips, within)
+
+    def _groups(self, module: str, device: torch.device, plain: Tensor) -> Tensor:
+        """[in] the group of every input: as the file says, else `plain`."""
+        name = f"{module}.g_idx"
+        return self._raw(name, torch.int64, device) if super().has(name) else plain
 
     def _raw(self, name: str, dtype: torch.dtype, device: torch.device) -> Tensor:
         return super().take(name, super().shape(name), dtype, device)

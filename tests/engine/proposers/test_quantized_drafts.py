@@ -11,6 +11,7 @@ from engine import Engine, SamplingParams
 from engine.errors import ConfigError
 from engine.models.linear import build_linear
 from engine.models.quantized.formats import to_fp8, to_int4, to_int8
+from engine.models.quantized.products import check_quantized
 from tests.engine.proposers.drafting import target_of
 
 MODELS = Path(__file__).resolve().parents[3] / "models"
@@ -105,7 +106,7 @@ def test_what_cannot_be_granted_is_said(tmp_path):
             Engine.load(tmp_path / "target", settings | {"quantization": kind}, num_threads=1)
 
 
-def test_four_bits_need_whole_groups(engine):
-    host = engine._proposer.host
+def test_four_bits_need_whole_groups():
     with pytest.raises(ConfigError, match=r"rows of a multiple of 32 weights, and a matrix here is \(8, 40\); leave"):
-        host.drafting(type("Draft", (), {"quantization": "int4", "folder": TINY})()).product_for([torch.ones(8, 40)])
+        check_quantized([torch.ones(8, 40)], "int4")
+    assert check_quantized([torch.ones(8, 40)], "int8") == "int8"
