@@ -44,6 +44,13 @@ def refusal(output_law: str) -> str:
     return REFUSED.get(output_law, "")
 
 
+def serve_command(environment: Mapping[str, Any], file: object) -> str:
+    """How vLLM is started with the exported file, on as many GPUs as were measured on."""
+    size = environment.get("tensor_parallel_size", 1)
+    parallel = f"--tensor-parallel-size {size} " if size > 1 else ""
+    return f'vllm serve MODEL {parallel}--speculative-config "$(cat {file})"'
+
+
 def schedules(
     config: Mapping[str, Any], buckets: Sequence[Sequence[int]], cutoff: Sequence[Sequence[int]] | None = None
 ) -> dict[str, dict[str, Any]]:

@@ -11,7 +11,7 @@ from rich.console import Console
 from autotune.console.display import Display
 from autotune.console.summary import print_summary
 from autotune.context import Context
-from autotune.dialect import refusal
+from autotune.dialect import refusal, serve_command
 from autotune.errors import UsageError
 from autotune.folder import RunFolder
 from autotune.overrides import override
@@ -72,7 +72,7 @@ def _next_steps(result: Result, folder: RunFolder) -> list[str]:
         return [*steps, f"Deploy:  {why}"]
     if result.confirmed and result.speculative_config is not None:
         path = folder.path / "speculative_config.json"
-        steps.append(f'Deploy:  vllm serve MODEL --speculative-config "$(cat {path})"')
+        steps.append(f"Deploy:  {serve_command(result.environment, path)}")
     if result.command == "tune" and not result.confirmed:
         steps.append(
             "Next:    raise workload.num_prompts and workload.num_confirm_prompts, or try another method or workload"

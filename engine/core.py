@@ -147,6 +147,11 @@ class Engine(StepLoop):
         self._queue(sequence)
 
     @property
+    def tensor_parallel_size(self) -> int:
+        """How many processes compute; with a GPU each, where they have any."""
+        return self._target.shard.size
+
+    @property
     def progress(self) -> int:
         """What the running requests have come to, in one number: equal in processes that serve the same ones."""
         return self._scheduler.progress

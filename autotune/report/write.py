@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from autotune.console import words
-from autotune.dialect import refusal
+from autotune.dialect import refusal, serve_command
 from autotune.measurement import MEASURED
 from autotune.report import trusted
 from autotune.report.cards import break_even, cards
@@ -84,6 +84,7 @@ def _answer(run: Run) -> dict[str, Any]:
         "load": _load(run.details["load"]),
         "limits_of_load": words.limits(run.details["load"].get("slo", {})),
         "refusal": refusal(said.output_law),
+        "serve_command": serve_command(best["environment"], "speculative_config.json"),
         "notes": [note for note in run.details["notes"] if not said.label or note != said.sentence],
         "confidence": words.percent(run.details.get("confidence")),
         "cards": cards(run) if best["all_metrics"] else [],

@@ -1,4 +1,4 @@
-"""What a GPU has drawn: the driver's own counter, where there is one. It is the whole device's, whoever uses it."""
+"""What GPUs have drawn: the driver's own counters, where there are any. They are whole devices', whoever uses them."""
 
 from __future__ import annotations
 
@@ -9,19 +9,24 @@ from functools import cache
 Counter = Callable[[], float]
 
 
-def spent() -> float | None:
-    """Joules since the driver was loaded; None without a GPU in use, its management library, or such a counter."""
+def spent(num_devices: int = 1) -> float | None:
+    """Joules of the engine's GPUs, this process's and those after it, since the driver was loaded.
+
+    None without a GPU in use, its management library, or such a counter.
+    """
     torch = sys.modules.get("torch")  # never imported for this
     if torch is None or not torch.cuda.is_initialized():
         return None
     torch.cuda.synchronize()
-    counter = _counter(f"cuda:{torch.cuda.current_device()}")
-    return None if counter is None else counter()
+    first = torch.cuda.current_device()
+    found = [_counter(f"cuda:{first + i}") for i in range(num_devices)]
+    counters = [counter for counter in found if counter is not None]
+    return sum(counter() for counter in counters) if len(counters) == num_devices else None
 
 
-def since(before: float | None) -> float | None:
+def since(before: float | None, num_devices: int = 1) -> float | None:
     """Joules since then."""
-    now = spent() if before is not None else None
+    now = spent(num_devices) if before is not None else None
     return None if now is None or before is None else now - before
 
 

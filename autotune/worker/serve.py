@@ -72,19 +72,19 @@ def run_arm(
     The garbage collector waits, so that it falls on neither arm. Steps are timed where one request is served at a time,
     so that a step is its alone; otherwise the engine counts them by the number of requests that decode.
     """
-    alone = concurrency == 1 and not arrivals
+    alone, gpus = concurrency == 1 and not arrivals, getattr(engine, "tensor_parallel_size", 1)
     before, clock = counters(engine), StepClock(engine.timing)
     steps = {} if alone else engine.steps_by_batch.copy()
     gc.collect()
     memory.reset_peak()
     gc.disable()
-    began, waited, drawn = None, waited_for_core(), energy.spent()
+    began, waited, drawn = None, waited_for_core(), energy.spent(gpus)
     try:
         if arrivals:
             outputs, wall, began = serve_open(engine, prompts, arrivals)
         else:
             outputs, wall = serve(engine, prompts, concurrency, clock.tick if alone else None)
-        stolen, joules = since(waited), energy.since(drawn)
+        stolen, joules = since(waited), energy.since(drawn, gpus)
     finally:
         gc.enable()
     samples = tuple(sample(output, began) for output in outputs)

@@ -49,3 +49,9 @@ def test_a_schedule_goes_from_the_command_line_through_json_and_tracking_to_the_
     assert given[name] == [[1, 4, 5], [5, 8, 2]]
     assert proposers.resolve(given).num_speculative_tokens_per_batch_size == ((1, 4, 5), (5, 8, 2))
     assert dict(flat({"method": given}))[f"method.{name}"] == [[1, 4, 5], [5, 8, 2]]
+
+
+def test_vllm_is_started_on_as_many_gpus_as_were_measured_on():
+    assert dialect.serve_command({}, "a.json") == 'vllm serve MODEL --speculative-config "$(cat a.json)"'
+    two = dialect.serve_command({"tensor_parallel_size": 2}, "a.json")
+    assert two == 'vllm serve MODEL --tensor-parallel-size 2 --speculative-config "$(cat a.json)"'

@@ -53,6 +53,13 @@ def test_the_device_is_the_one_that_is_visible(gpu, monkeypatch):
     assert set(gpu.asked) == {3}
 
 
+def test_all_devices_of_an_engine_count(gpu, monkeypatch):
+    assert energy.since(energy.spent(2), 2) == pytest.approx((15 + 20) - (5 + 10))
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,7")
+    assert energy.spent(2) is None  # one of them cannot tell
+    assert set(gpu.asked) == {0, 1, 3, 7}
+
+
 def test_a_device_without_a_counter_has_none(gpu, monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "7")
     assert energy.spent() is None
