@@ -55,6 +55,7 @@ def test_the_device_is_the_one_that_is_visible(gpu, monkeypatch):
 
 def test_all_devices_of_an_engine_count(gpu, monkeypatch):
     assert energy.since(energy.spent(2), 2) == pytest.approx((15 + 20) - (5 + 10))
+    energy._counter.cache_clear()
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,7")
     assert energy.spent(2) is None  # one of them cannot tell
     assert set(gpu.asked) == {0, 1, 3, 7}
