@@ -1,6 +1,8 @@
 """Functions over tensors that stay where they are: CUDA graphs on a GPU, plain calls elsewhere."""
 
-from collections.abc import Callable
+import gc
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -35,13 +37,29 @@ def reserved_bytes(device: torch.device) -> int:
 
 
 def _record(function: Callable[[], object], pool: Any) -> torch.cuda.CUDAGraph:
-    stream = torch.cuda.Stream()
+    """Without torch.cuda.graph, which collects garbage and empties the allocator's cache: there are many graphs."""
+    stream, graph = torch.cuda.Stream(), torch.cuda.CUDAGraph()
     stream.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(stream):
         function()
+        torch.cuda.synchronize()
+        with _no_collection():
+            graph.capture_begin(pool=pool)
+            try:
+                function()
+            finally:
+                graph.capture_end()
     torch.cuda.current_stream().wait_stream(stream)
-    torch.cuda.synchronize()
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph, pool=pool):
-        function()
     return graph
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """What is freed while a graph is recorded might be a graph."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()

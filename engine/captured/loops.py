@@ -10,7 +10,7 @@ from torch import Tensor
 
 from engine.drafting.chains import Stepper
 from engine.drafting.children import draw_without_replacement, drawn_from
-from engine.drafting.fixed import FixedLevel, Roots
+from engine.drafting.fixed import FixedLevel, Roots, Rungs
 from engine.drafting.trees import Plan
 from engine.tree.masks import mask_words
 from kernels.keyed_noise import reference as noise
@@ -26,10 +26,14 @@ class Drafted(NamedTuple):
 def draft_chain(stepper: Stepper, roots: Roots, depth: int, method: str) -> Drafted:
     """`depth` tokens for every sequence."""
     found: list[Drafted] = []
+    rungs = Rungs(roots, depth - 1)
     for d in range(depth):
         if d:
-            stepper.feed(found[-1].tokens[:, 0], FixedLevel(roots, d - 1, d - 1))
-        found.append(pick(method, stepper.logits(), roots, d, 1))
+            stepper.feed(found[-1].tokens[:, 0], rungs.level(d - 1))
+        if method == "greedy":
+            found.append(Drafted(stepper.best()[:, None], None))
+        else:
+            found.append(pick(method, stepper.logits(), roots, d, 1))
     return _joined(found)
 
 

@@ -14,7 +14,7 @@ from engine.captured.verdicts import Verdict, force, judge
 from engine.drafting.fixed import Roots
 from engine.loading import Target
 from engine.models.decoder import TargetOutput
-from engine.models.fixed_rows import FixedRows
+from engine.models.fixed_rows import Grid
 from engine.models.fused_cache import FusedKVCache
 
 
@@ -86,8 +86,8 @@ class TargetStep:
 
     def _forward(self) -> None:
         given, decoder = self.inputs.device, self._decoder
-        rows = FixedRows(*(given[name] for name in ("slots", "rows", "positions", "prefix", "lengths")))
-        rows = rows._replace(masks=given.get("masks"))
+        slots, places, positions = given["slots"], given["rows"], given["positions"]
+        rows = Grid(slots, places, positions, given["prefix"], given["lengths"], given.get("masks"))
         x, kept = decoder.states(given["tokens"].flatten(), rows, [], self._cache, tuple(self.output.taps))
         self.logits.copy_(decoder.head(x))
         for boundary, states in self.output.taps.items():

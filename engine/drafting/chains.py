@@ -8,7 +8,7 @@ from torch import Tensor
 
 from engine.draft import Draft
 from engine.drafting.level import DraftLevel, Level
-from engine.drafting.sampling import pick
+from engine.drafting.sampling import Picked, pick
 from engine.sequence import Sequence
 
 Column = tuple[list[int], Tensor, Tensor | None]  # of one depth: places of the sequences, their tokens, their q
@@ -19,6 +19,10 @@ class Stepper(Protocol):
 
     def logits(self) -> Tensor:
         """[R, V] for the next token of the rows it holds: the sequences at first."""
+
+    def best(self) -> Tensor:
+        """[R] the likeliest tokens, where no more is asked of the logits."""
+        return self.logits().argmax(-1)
 
     def narrow(self, keep: Tensor) -> None:
         """Go on with these of its rows (indices): without sequences that end, and a row for each of its branches."""
@@ -35,9 +39,15 @@ def draft_chains(stepper: Stepper, sequences: Sequences[Sequence], limits: Seque
     for depth in range(max(limits)):
         if depth:
             places = _feed(stepper, columns[-1], sequences, limits, depth)
-        picked = pick(method, stepper.logits(), [sequences[place] for place in places], depth)
+        picked = _pick(method, stepper, [sequences[place] for place in places], depth)
         columns.append((places, picked.tokens, picked.probs))
     return _gather(columns, limits)
+
+
+def _pick(method: str, stepper: Stepper, sequences: Sequences[Sequence], depth: int) -> Picked:
+    if method == "greedy":
+        return Picked(stepper.best(), None)
+    return pick(method, stepper.logits(), sequences, depth)
 
 
 def _feed(

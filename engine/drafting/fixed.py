@@ -12,7 +12,7 @@ from torch import Tensor
 from engine import sequence as running
 from engine.drafting.chains import Stepper
 from engine.models.decoder import TargetOutput
-from engine.models.fixed_rows import FixedRows
+from engine.models.fixed_rows import FixedRows, Grid, Ladder, Rung
 
 
 class Roots(NamedTuple):
@@ -37,7 +37,7 @@ class Roots(NamedTuple):
     seeds: Tensor
     temperatures: Tensor
 
-    def rows(self, first: int, count: int, depths: Tensor | None = None, masks: Tensor | None = None) -> FixedRows:
+    def rows(self, first: int, count: int, depths: Tensor | None = None, masks: Tensor | None = None) -> Grid:
         """`count` rows from `first` rows after the root on: of a chain, or at depths [count] with masks.
 
         masks [count, words], or [B, count, words], are of nodes that follow the root's row, which is at depth 0.
@@ -48,25 +48,55 @@ class Roots(NamedTuple):
         prefix = self.starts + 1 + (first if masks is None else 0)
         wide = None if masks is None else masks.expand(len(self.slots), *masks.shape[-2:]).contiguous()
         there = rows.where(self.lengths[:, None] > 0, -1)
-        return FixedRows(self.slots, there, positions, prefix, self.lengths * count, wide)
+        return Grid(self.slots, there, positions, prefix, self.lengths * count, wide)
 
     def shifted(self, shift: int) -> "Roots":
         """The same for a cache in which the newest token is `shift` positions further on."""
         return self._replace(starts=self.starts + shift)
 
 
-class FixedLevel(NamedTuple):
-    """`level.Level` in tensors: rows of a draft loop, [B * width] of them. first: rows fed before, the root's left out.
+class Rungs:
+    """The levels of a chain: whichever position its network begins at, all of them are worked out together."""
 
-    depths [width] below the root, and masks as of Roots.rows; None: one row of a chain.
+    def __init__(self, roots: Roots, count: int):
+        self._roots, self._count = roots, count
+        self._ladders: dict[int, Ladder] = {}
+
+    def level(self, depth: int) -> "RungLevel":
+        return RungLevel(self, depth)
+
+    def rung(self, shift: int, depth: int) -> Rung:
+        """See Level.spans."""
+        if shift not in self._ladders:
+            roots = self._roots
+            starts = roots.starts + (1 + shift)
+            self._ladders[shift] = Ladder(roots.slots, starts, roots.lengths, self._count)
+        return Rung(self._ladders[shift], depth)
+
+
+class RungLevel(NamedTuple):
+    """`level.Level` of a chain in tensors: one row a sequence."""
+
+    rungs: Rungs
+    depth: int
+
+    def spans(self, shift: int) -> FixedRows:
+        """See Level.spans."""
+        return self.rungs.rung(shift, self.depth)
+
+
+class FixedLevel(NamedTuple):
+    """`level.Level` of trees in tensors: [B * width] rows. first: rows fed before, the root's left out.
+
+    depths [width] below the root, and masks as of Roots.rows.
     """
 
     roots: Roots
     depth: int
     first: int
-    width: int = 1
-    depths: Tensor | None = None
-    masks: Tensor | None = None
+    width: int
+    depths: Tensor
+    masks: Tensor
 
     def spans(self, shift: int) -> FixedRows:
         """See Level.spans."""

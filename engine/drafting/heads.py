@@ -25,7 +25,7 @@ from engine.drafting.trees import plan_of
 from engine.models.attention import Span
 from engine.models.config import DecoderConfig
 from engine.models.decoder import TargetOutput
-from engine.models.fixed_rows import FixedRows
+from engine.models.fixed_rows import Grid
 from engine.models.kv_cache import KVCache
 from engine.models.stack import Short
 from engine.speculative_config import SpeculativeConfig
@@ -46,6 +46,10 @@ class HeadNetwork(Protocol):
     @property
     def logits(self) -> Callable[[Tensor], Tensor]:
         """Outputs to logits."""
+
+    @property
+    def best(self) -> Callable[[Tensor], Tensor]:
+        """Outputs to the likeliest tokens [R], where nothing else of the logits is asked for."""
 
     def condition(self, output: TargetOutput) -> Tensor:
         """What pairs take from the target, for all rows of a step."""
@@ -130,7 +134,7 @@ class HeadProposer(TrainedProposer):
         pairs = DraftInputs(*draft_inputs(*verified, *where))
         hidden = self.network.condition(output).index_select(0, pairs.rows.flatten())
         rows = pairs.positions.where(pairs.places >= 0, -1)
-        given = FixedRows(roots.slots, rows, pairs.positions, roots.starts + 1, pairs.counts)
+        given = Grid(roots.slots, rows, pairs.positions, roots.starts + 1, pairs.counts)
         out = self.network.forward(pairs.tokens.flatten(), hidden, given, [], self.cache)
         self._outputs.index_copy_(0, roots.states, out.index_select(0, pairs.last))
 
@@ -156,7 +160,7 @@ class HeadProposer(TrainedProposer):
         return padded
 
 
-class HeadStepper:
+class HeadStepper(Stepper):
     """The draft loop's view of a head: its last outputs [R, H]."""
 
     def __init__(self, proposer: HeadProposer, hidden: Tensor):
@@ -164,6 +168,9 @@ class HeadStepper:
 
     def logits(self) -> Tensor:
         return self._network.logits(self._hidden)
+
+    def best(self) -> Tensor:
+        return self._network.best(self._hidden)
 
     def narrow(self, keep: Tensor) -> None:
         self._hidden = self._hidden.index_select(0, keep)

@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 
 from engine.draft import Seen
+from engine.drafting.chains import Stepper
 from engine.drafting.level import DraftLevel
 from engine.models.attention import Span
-from engine.models.fixed_rows import FixedRows
 from engine.models.kv_cache import KVCache
 from engine.models.stack import Short
 
@@ -70,7 +70,7 @@ class ModuleChain:
         return list(out.split([len(state) for state in states]))
 
 
-class ChainStepper:
+class ChainStepper(Stepper):
     """The draft loop's view: newest [n, R, H], grown by drafted tokens. Drafts at most `most` levels."""
 
     def __init__(self, chain: ModuleChain, slots: Tensor, most: int):
@@ -95,7 +95,7 @@ class ChainStepper:
 
     def _advance(self, k: int, tokens: Tensor, states: Tensor, spans: Short) -> None:
         """A sequence whose text is too short for module k waits."""
-        assert not isinstance(spans, FixedRows), "several modules are not drafted with in fixed shapes"
+        assert isinstance(spans, Sequence), "several modules are not drafted with in fixed shapes"
         rows: list[int] = []
         ready: list[Span] = []
         row = 0

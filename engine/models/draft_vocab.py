@@ -33,6 +33,10 @@ class DraftVocab:
             raise ConfigError(f"d2t in {weights.folder} leads outside the target's vocabulary of {target_size}")
         return cls(size, target_size, ids.to(device))
 
+    def named(self, tokens: Tensor) -> Tensor:
+        """The target's ids of the draft's."""
+        return tokens if self.ids is None else self.ids.index_select(0, tokens)
+
     def spread(self, logits: Tensor) -> Tensor:
         """[rows, size] -> [rows, target_size], -inf where the draft has no token."""
         if self.ids is None:

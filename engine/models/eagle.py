@@ -46,6 +46,10 @@ class EagleNetwork:
         self.stack = host.stack(self.config, [layer], product)
         self.logits = target.decoder.head
 
+    def best(self, output: Tensor) -> Tensor:
+        """[R, H] -> [R] the likeliest token."""
+        return self.logits(output).argmax(-1)
+
     def condition(self, output: TargetOutput) -> Tensor:
         """[rows, H] what pairs take from the target."""
         return output.taps[FINAL]

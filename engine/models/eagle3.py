@@ -72,7 +72,14 @@ class Eagle3Network:
 
     def logits(self, output: Tensor) -> Tensor:
         """[R, H] -> [R, V] of the target's vocabulary; what the draft cannot say is -inf."""
-        return self._vocab.spread(self._head(output if self._norms.on_output else self._norms.last(output)).float())
+        return self._vocab.spread(self._own_logits(output).float())
+
+    def best(self, output: Tensor) -> Tensor:
+        """[R, H] -> [R] the likeliest token, found in the vocabulary of the head."""
+        return self._vocab.named(self._own_logits(output).argmax(-1))
+
+    def _own_logits(self, output: Tensor) -> Tensor:
+        return self._head(output if self._norms.on_output else self._norms.last(output))
 
 
 class _Norms:

@@ -13,7 +13,6 @@ from torch import Tensor
 
 from engine.models.attention import Span, attend
 from engine.models.config import DecoderConfig
-from engine.models.fixed_rows import FixedRows, fixed_step
 from engine.models.kv_cache import KVCache
 from engine.models.layers import LayerWeights
 from engine.models.linear import Product, build_linear
@@ -120,8 +119,8 @@ class FusedStack(Stack):
 
     def step_input(self, short: Short, long: Sequence[Span], cache: KVCache) -> FusedStep:
         """See Stack.step_input; `short` spans may lie in any order, or be rows of fixed shape without `long` ones."""
-        if isinstance(short, FixedRows):
-            return fixed_step(short, cache.slot_len, self._table)
+        if not isinstance(short, Sequence):
+            return short.step(cache.slot_len, self._table)
         return lay_out(short, long, self._planner.groups([], long), cache.slot_len, self._table)
 
 

@@ -69,7 +69,7 @@ class Stack:
 
     def step_input(self, short: Short, long: Sequence[Span], cache: KVCache) -> Any:
         """`short` spans first (ordered by slot), then `long` ones; places and rotations of their rows."""
-        if isinstance(short, FixedRows):
+        if not isinstance(short, Sequence):
             raise EngineError("rows of fixed shape need the fused kernels")
         positions: list[int] = []
         places: list[int] = []

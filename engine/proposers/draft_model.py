@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from engine.draft import Seen
+from engine.drafting.chains import Stepper
 from engine.drafting.fixed import Roots, Verified
 from engine.drafting.host import Host
 from engine.drafting.level import DraftLevel
@@ -105,7 +106,7 @@ class DraftModelProposer(TrainedProposer):
     def feed(self, tokens: Tensor, level: DraftLevel) -> Tensor:
         """Logits [R, V] after the tokens of a level. Those of a chain stay cached where they are accepted."""
         spans = level.spans(0)
-        if isinstance(spans, FixedRows):
+        if not isinstance(spans, Sequences):
             return self._fed(tokens, spans)
         for span in spans:
             if span.tree is None:
@@ -113,7 +114,7 @@ class DraftModelProposer(TrainedProposer):
         return self._decoder.forward(tokens, spans, [], self._cache).logits
 
 
-class DecoderStepper:
+class DecoderStepper(Stepper):
     """The draft loop's view of the decoder."""
 
     def __init__(self, proposer: DraftModelProposer, logits: Tensor):

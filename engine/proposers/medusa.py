@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from engine import sequence as running
+from engine.drafting.chains import Stepper
 from engine.drafting.fixed import Roots
 from engine.drafting.host import Host
 from engine.drafting.last_state import LastStateProposer
@@ -31,7 +32,7 @@ class MedusaProposer(LastStateProposer):
         return MedusaStepper(self.network, self._residuals(self._states.index_select(0, roots.states)))
 
 
-class MedusaStepper:
+class MedusaStepper(Stepper):
     """z [heads, S, H] of all heads. No head sees a token, so the rows of a sequence have the same logits."""
 
     def __init__(self, network: MedusaNetwork, z: Tensor):

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from engine import sequence as running
+from engine.drafting.chains import Stepper
 from engine.drafting.fixed import Roots
 from engine.drafting.host import Host
 from engine.drafting.last_state import LastStateProposer
@@ -32,7 +33,7 @@ class MlpSpeculatorProposer(LastStateProposer):
         return MlpSpeculatorStepper(self.network, self.network.start(states), roots.tokens)
 
 
-class MlpSpeculatorStepper:
+class MlpSpeculatorStepper(Stepper):
     """Its stage and state [S, inner] after the last token."""
 
     def __init__(self, network: MlpSpeculatorNetwork, start: Tensor, tokens: Tensor):

@@ -16,7 +16,6 @@ from engine.errors import ConfigError
 from engine.models.attention import Span
 from engine.models.config import read_raw_config
 from engine.models.decoder import FINAL, TargetOutput
-from engine.models.fixed_rows import FixedRows
 from engine.models.kv_cache import KVCache
 from engine.models.linear import build_linear
 from engine.models.mtp.reader import Block, MtpReader
@@ -36,7 +35,7 @@ class MtpNetwork:
         self.config, blocks = reader.blocks(count, host)
         self.modules = [MtpModule(reader, k, block, host) for k, block in enumerate(blocks)]
         reader.finish(count)
-        self.logits, self.forward = self.modules[0].logits, self.modules[0].forward
+        self.logits, self.best, self.forward = self.modules[0].logits, self.modules[0].best, self.modules[0].forward
 
     def condition(self, output: TargetOutput) -> Tensor:
         """[rows, H] what pairs take from the target."""
@@ -67,6 +66,10 @@ class MtpModule:
         x = self._block(self._fuse(torch.cat(halves, -1)), short, long, cache)
         return self._last_norm(x) if self._feeds_normed else x
 
+    def best(self, output: Tensor) -> Tensor:
+        """[R, H] -> [R] the likeliest token."""
+        return self.logits(output).argmax(-1)
+
     def logits(self, output: Tensor) -> Tensor:
         """[R, H] -> [R, V]."""
         return self._head(output if self._feeds_normed else self._last_norm(output)).float()
@@ -74,7 +77,7 @@ class MtpModule:
 
 def _rows_at_zero(short: Short, long: Sequence[Span]) -> list[int]:
     """The rows that are at position 0 of their sequence: none of those that decode in fixed shapes."""
-    if isinstance(short, FixedRows):
+    if not isinstance(short, Sequence):
         return []
     rows, row = [], 0
     for span in (*short, *long):

@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from engine.models.attention import Span, tree_bias
-from engine.models.fixed_rows import FixedRows
 from engine.models.kv_cache import KVCache
 from engine.models.loader import Weights
 from engine.models.mtp.families import PublishedBlock
@@ -38,7 +37,7 @@ class TransformersBlock:
         self._cos, self._sin = rotary(probe, torch.arange(max_model_len, device=like[1])[None])
 
     def __call__(self, z: Tensor, short: Short, long: Sequence[Span], cache: KVCache) -> Tensor:
-        assert not isinstance(short, FixedRows), "such blocks are not drafted with in fixed shapes"
+        assert isinstance(short, Sequence), "such blocks are not drafted with in fixed shapes"
         spans = [*short, *long]
         parts = z.split([span.length for span in spans])
         return torch.cat([self._run(part, span, cache) for part, span in zip(parts, spans, strict=True)])
