@@ -29,6 +29,7 @@ WHERE = {
     "synthetic_acceptance_rates": LATER,
     "synthetic_acceptance_length": LATER,
     "disable_by_batch_size": "only releases of vLLM before 0.18 read {}",
+    "quantization": "of the values of {} vLLM reads fp8, and neither int8 nor int4",
     "speculative_token_tree": "only releases of vLLM before 0.22 read {}",
 }
 

@@ -14,6 +14,8 @@ def quantized_linear(x: Tensor, weight: Tensor, scales: Tensor, bias: Tensor | N
     (rows, width), outputs = x.shape, weight.shape[0]
     out = torch.empty((rows, outputs), dtype=x.dtype, device=x.device)
     grid, blocks = _grid(rows, outputs)
+    if not rows:
+        return out
     sizes = rows, outputs, width, x.stride(0)
     _eight_bits[grid](x, weight, scales, bias, out, *sizes, **blocks, BLOCK_K=BLOCK_K, num_warps=4, num_stages=4)
     return out
@@ -24,6 +26,8 @@ def int4_linear(x: Tensor, packed: Tensor, scales: Tensor, zeros: Tensor, bias: 
     (rows, width), outputs = x.shape, packed.shape[0]
     out = torch.empty((rows, outputs), dtype=x.dtype, device=x.device)
     grid, blocks = _grid(rows, outputs)
+    if not rows:
+        return out
     sizes, group = (rows, outputs, width, x.stride(0)), width // scales.shape[1]
     _four_bits[grid](x, packed, scales, zeros, bias, out, *sizes, **blocks, GROUP=group, num_warps=4, num_stages=4)
     return out

@@ -30,6 +30,12 @@ def test_every_kind_of_field_has_one_sentence() -> None:
     assert earlier == "Only releases of vLLM before 0.18 read disable_by_batch_size."
 
 
+def test_bits_that_vllm_does_not_know_are_told() -> None:
+    assert dialect.notes({"quantization": "int4"}) == [
+        "Of the values of quantization vLLM reads fp8, and neither int8 nor int4."
+    ]
+
+
 def test_a_plain_config_needs_no_word() -> None:
     assert dialect.notes({"method": "eagle3", "num_speculative_tokens": 4, "model": "folder"}) == []
     assert dialect.notes(None) == []

@@ -56,6 +56,15 @@ def test_four_bits_equal_the_reference(rows, outputs, group, dtype):
         assert_same(triton.int4_linear(x, *stored, bias), reference.int4_linear(x, *stored, bias))
 
 
+def test_no_rows_are_no_launch():
+    """A draft that takes in a prompt asks its head for nothing."""
+    from kernels.quantized_linear import triton
+
+    x, stored = torch.empty(0, 32, device=DEVICE), four_bits(16, 32, 32, torch.float32)
+    assert triton.quantized_linear(x, eight_bits(16, 32, "int8"), stored[1][:, 0], None).shape == (0, 16)
+    assert triton.int4_linear(x, *stored, None).shape == (0, 16)
+
+
 def test_codes_are_expanded_column_by_column():
     packed = torch.tensor([[0x10, 0xF2]], dtype=torch.uint8)
     expanded = reference.expand_int4(packed, torch.tensor([[0.5, 2.0]]), torch.tensor([[1, 8]], dtype=torch.uint8))
