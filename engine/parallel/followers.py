@@ -36,7 +36,7 @@ class Followers:
         self._all = [_start(rank) for rank in range(1, size)]
         self._answers: dict[int, Answer] = {}  # the last of each
         self._end: EngineError | None = None
-        self._closed = threading.Event()
+        self._closed, self._is_lost = threading.Event(), threading.Event()
         self._group: Group | None = None
 
     def open(self, wishes: Mapping[str, Any], port: int) -> None:
@@ -67,6 +67,8 @@ class Followers:
             for follower in self._all:
                 follower.pipe.send(call)
             yield
+            if self._is_lost.is_set():  # what came of an exchange that was broken off is nothing
+                raise Disconnected("a process of this engine has ended")
             if call.is_answered:
                 self._expect("done")
         except BaseException as error:
@@ -133,6 +135,7 @@ class Followers:
     def _watch(self, group: Group) -> None:
         while not self._closed.wait(LOOK):
             if any(follower.process.poll() is not None for follower in self._all):
+                self._is_lost.set()
                 group.abort()
                 return
 

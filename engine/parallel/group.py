@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch import distributed as dist
+from torch.distributed import distributed_c10d as c10d
 
 from engine.errors import ConfigError, EngineError
 
@@ -60,8 +61,10 @@ class Group:
         rows, width = x.shape
         parts = x.new_empty(self.size * rows, width)
         if x.numel():
+            options = c10d.AllgatherOptions()
+            options.asyncOp = False
             with _Exchange():
-                self._backend._allgather_base(parts, x.contiguous()).wait()
+                _wait(self._backend._allgather_base(parts, x.contiguous(), options))
         return parts.view(self.size, rows, width).transpose(0, 1).reshape(rows, self.size * width)
 
     def least(self, value: int) -> int:
@@ -85,10 +88,16 @@ class Group:
                 self._backend.abort()
 
     def _reduce(self, x: Tensor, how: Any) -> None:
-        options = dist.AllreduceOptions()
-        options.reduceOp = how
+        options = c10d.AllreduceOptions()
+        options.reduceOp, options.asyncOp = how, False
         with _Exchange():
-            self._backend.allreduce([x], options).wait()
+            _wait(self._backend.allreduce([x], options))
+
+
+def _wait(work: Any) -> None:
+    """NCCL has nothing to wait for: what is not asynchronous runs on the current stream."""
+    if work is not None:
+        work.wait()
 
 
 class _Exchange:

@@ -84,6 +84,14 @@ def test_a_process_killed_while_it_is_waited_for(engine):
     ends(engine, EngineError, "ended by SIGKILL")
 
 
+def test_an_end_is_seen_without_an_exchange(engine):
+    """As on a GPU, where an exchange that is broken off returns, with anything."""
+    engine._followers._is_lost.set()
+    os.kill(pids_of(engine)[0], signal.SIGKILL)
+    with pytest.raises(EngineError, match="ended by SIGKILL"):
+        engine.step()
+
+
 @pytest.mark.parametrize(
     ("name", "arguments", "error", "text"),
     [
