@@ -212,7 +212,7 @@ class Engine(StepLoop):
         shapes = probes.draft_shapes(self.speculative_config, depth)
         probes.run_shapes(self._target.decoder, self._cache, most, shapes)
         if self._captured is not None:
-            self._captured.warm_up(most, probes.limits_to_warm(depth), self._proposer)
+            self._captured.warm_up(most, depth, self._proposer)
         self._cache.release_all()
 
     def next_token_scores(

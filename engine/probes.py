@@ -7,7 +7,6 @@ import torch
 from torch import Tensor
 
 from engine import sampler
-from engine.captured.sizes import EXACT
 from engine.loading import Target
 from engine.models.attention import Nodes, Span
 from engine.models.decoder import Decoder
@@ -38,11 +37,6 @@ def draft_shapes(config: SpeculativeConfig, depth: int) -> list[Shape]:
         cut = {len(found): found for found in (tree.within(half), tree.within(depth))}
         return [chain(0), *(shape_of(tuple(found.parents)) for size, found in cut.items() if size)]
     return [chain(length) for length in sorted({0, half, depth})]
-
-
-def limits_to_warm(depth: int) -> list[int]:
-    """How deep drafts of a captured step may be: every number up to 16, beyond that the half and the whole."""
-    return list(range(depth + 1)) if depth <= EXACT else sorted({0, depth // 2, depth})
 
 
 @torch.inference_mode()

@@ -38,23 +38,30 @@ def intend(
         counts = [proposer.fixed_nodes(limit) for limit in limits]
         return Intent(None, counts, limits, size_of(batch, max(limits), proposer))
     draft = drafted(proposer, sequences, limits)
-    counts = list(draft.counts)
-    nodes = node_bucket(max(counts))
-    if draft.is_chain:
-        return Intent(draft, counts, limits, Size(batch, nodes, nodes, 0))
-    depth = proposer.config.num_speculative_tokens or nodes
-    return Intent(draft, counts, limits, Size(batch, nodes, min(nodes, depth), _words(nodes)))
+    return Intent(draft, list(draft.counts), limits, size_of(batch, max(draft.counts), proposer))
 
 
-def size_of(batch: int, limit: int, proposer: Proposer) -> Size:
-    """Of a batch that drafts on the device, the deepest draft of `limit` levels; trees are always drafted whole."""
-    if proposer.dynamic is not None and limit:
+def size_of(batch: int, deepest: int, proposer: Proposer) -> Size:
+    """The shape for drafts of which the deepest has `deepest` levels, or nodes in a chain from the host.
+
+    A method that drafts trees has the shape of the whole tree.
+    """
+    most = proposer.config.num_speculative_tokens or deepest
+    if not deepest:
+        return Size(batch, 0, 0, 0)
+    if proposer.dynamic is not None:
         nodes = proposer.dynamic[1]
-        return Size(batch, nodes, min(nodes, proposer.config.num_speculative_tokens or nodes), _words(nodes))
-    if proposer.tree is None or not limit:
-        return Size(batch, limit, limit, 0)
-    nodes = len(proposer.tree)
-    return Size(batch, nodes, proposer.tree.depth, _words(nodes))
+        return Size(batch, nodes, min(nodes, most), _words(nodes))
+    if proposer.tree is not None:
+        nodes = len(proposer.tree)
+        return Size(batch, nodes, proposer.tree.depth, _words(nodes))
+    nodes = max(min(node_bucket(deepest), most), deepest)
+    return Size(batch, nodes, nodes, 0)
+
+
+def sizes_to_warm(batch: int, depth: int, proposer: Proposer) -> list[Size]:
+    """Every shape that drafts of up to `depth` levels can ask for."""
+    return list(dict.fromkeys(size_of(batch, deepest, proposer) for deepest in range(depth + 1)))
 
 
 def draws(sequences: Sequences[Sequence], proposer: Proposer) -> str:

@@ -13,7 +13,7 @@ import torch
 from engine.captured import filling, verdicts
 from engine.captured.draft_graphs import DraftGraphs
 from engine.captured.graphs import new_pool, reserved_bytes
-from engine.captured.intents import Intent, as_draft, draws, intend, shapes_of, size_of, tree_of, verdict_kind
+from engine.captured.intents import Intent, as_draft, draws, intend, shapes_of, sizes_to_warm, tree_of, verdict_kind
 from engine.captured.sizes import Size, batch_buckets, bucket
 from engine.captured.static import Report
 from engine.captured.target_step import Outputs, TargetStep
@@ -105,10 +105,10 @@ class CapturedPath:
         self._drafts.clear()
 
     @torch.inference_mode()
-    def warm_up(self, most: int, limits: Sequences[int], proposer: Proposer) -> None:
-        """Make and run every step of up to `most` sequences with drafts of these limits. Harmless: nobody is there."""
+    def warm_up(self, most: int, depth: int, proposer: Proposer) -> None:
+        """Make and run every step of up to `most` sequences with drafts of up to `depth` levels, with nobody there."""
         for batch in (size for size in self._buckets if size <= bucket(most, self._buckets)):
-            for size in dict.fromkeys(size_of(batch, limit, proposer) for limit in limits):
+            for size in sizes_to_warm(batch, depth, proposer):
                 self._warm(self.step(size, proposer), proposer)
 
     def _warm(self, step: TargetStep, proposer: Proposer) -> None:

@@ -198,11 +198,23 @@ def test_shapes_come_in_buckets():
     assert [node_bucket(n) for n in (0, 5, 16, 17, 30)] == [0, 5, 16, 24, 32]
 
 
-def test_warm_up_makes_every_shape_that_drafting_asks_for():
-    engine = load(5, enforce_eager=False)
-    engine.configure_speculation(settings_for("eagle3", num_speculative_tokens=2))
-    engine.warm_up(4)
+@pytest.mark.parametrize(
+    ("method", "more", "shapes"),
+    [
+        ("eagle3", {"num_speculative_tokens": 2}, 3),
+        ("eagle3", {"num_speculative_tokens": 3, "speculative_token_tree": TREE}, 2),
+        ("eagle3", DYNAMIC, 2),
+        ("ngram", {"num_speculative_tokens": 4}, 5),
+        ("ngram", {"num_speculative_tokens": 3, "speculative_token_tree": TREE}, 2),
+        ("suffix", {"num_speculative_tokens": 20}, 18),  # 0 to 16, and 20
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_warm_up_makes_every_shape_that_drafting_asks_for(method, more, shapes):
+    engine = load(2, enforce_eager=False)
+    engine.configure_speculation(settings_for(method, **more))
+    engine.warm_up()
     made = engine.environment()["captured_shapes"]
-    assert made == 3 * 3  # batches of 1, 2, 4; drafts of 0, 1, 2
+    assert made == 2 * shapes  # for one sequence and for two
     engine.generate(prompts_for(engine)[:4], wishes()[:4])
     assert engine.environment()["captured_shapes"] == made
