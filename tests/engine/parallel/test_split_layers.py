@@ -11,11 +11,13 @@ from engine.models.attention import Span
 from engine.models.config import read_config
 from engine.models.decoder import Decoder, load_weights
 from engine.models.kernel_choice import cache_type
+from engine.models.quantized import keeping
 from engine.models.shard import WHOLE
 from engine.models.tensor_files import SafetensorsFile
 from engine.parallel.group import Group, open_store
 from engine.parallel.part import Part
 from tests.engine.conftest import save_model
+from tests.engine.quantized_checkpoints import KINDS, save_quantized
 
 CPU = torch.device("cpu")
 CASES = [
@@ -70,6 +72,18 @@ def test_random_weights_are_parts_of_one_whole(random_model):
     whole = logits(random_model, load_format="dummy")
     parts = in_parts(2, lambda shard: logits(random_model, shard, load_format="dummy"))
     assert all(torch.allclose(part, one, atol=1e-5) for part, one in zip(parts[1], whole, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("kind", "keep"), [("awq", True), ("gptq by activation order", True), ("fp8 in blocks", False)]
+)
+def test_quantized_checkpoints_are_split_too(tmp_path, monkeypatch, kind, keep):
+    """Kept in 4 bits, as on a GPU, where no part cuts through a group; else expanded, then split."""
+    monkeypatch.setattr(keeping, "can_multiply_codes", lambda device: keep)
+    folder = save_quantized(tmp_path, *KINDS[kind])
+    whole, parts = logits(folder), in_parts(2, lambda shard: logits(folder, shard))
+    for part in parts:
+        assert all(torch.allclose(mine, one, atol=1e-4) for mine, one in zip(part, whole, strict=True))
 
 
 def test_each_reads_its_part_only(random_model, monkeypatch):
