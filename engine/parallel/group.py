@@ -1,5 +1,6 @@
 """What the processes of one engine say to each other inside a step: sums and concatenations of tensors."""
 
+import socket
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any
@@ -32,8 +33,14 @@ def device_of(rank: int, size: int, device: torch.device) -> torch.device:
 
 
 def open_store(size: int, port: int = 0) -> dist.TCPStore:
-    """Where the processes find each other; without a port the meeting place itself, on a free one."""
-    return dist.TCPStore(HOST, port, size, is_master=port == 0, timeout=PATIENCE, wait_for_workers=False)
+    """Where the processes find each other; without a port the meeting place itself, on a free one that only this
+    machine reaches.
+    """
+    if port:
+        return dist.TCPStore(HOST, port, size, timeout=PATIENCE, wait_for_workers=False)
+    listening = socket.create_server((HOST, 0))
+    port, handle = listening.getsockname()[1], listening.detach()
+    return dist.TCPStore(HOST, port, size, True, PATIENCE, wait_for_workers=False, master_listen_fd=handle)
 
 
 class Group:
@@ -79,11 +86,12 @@ class Group:
 
     def close(self) -> None:
         """Let go of the sockets and threads, which at the end of Python would be too late."""
+        self.abort()
         self._backend = self._store = None
 
     def abort(self) -> None:
         """Let go of an exchange that cannot end: NCCL's kernels wait for a dead process forever."""
-        if self.backend == "nccl":
+        if self.backend == "nccl" and self._backend is not None:
             with suppress(RuntimeError):
                 self._backend.abort()
 
