@@ -41,9 +41,14 @@ class Host:
             return None
         return cast(Quantization | None, self.draft.quantization)
 
+    @property
+    def variant(self) -> Hashable:
+        """What tells apart the weights and caches that are made of one folder."""
+        return self.quantization, self.shard.size
+
     def keep(self, key: Hashable, build: Callable[[], T]) -> T:
         """`build()` the first time, the same object after: weights and caches are made once per engine."""
-        full = self.quantization, self.shard.size, key
+        full = self.variant, key
         if full not in self._shelf:
             self._shelf[full] = build()
         return self._shelf[full]

@@ -47,7 +47,8 @@ class TrainedProposer(Proposer):
     @property
     def fixed_key(self) -> Hashable | None:
         captured = self.config.enforce_eager is not True and self.host.target.kernels == "fused"
-        return self.fixed_kind() if captured else None
+        kind = self.fixed_kind() if captured else None
+        return None if kind is None else (kind, self.host.variant)
 
     def fixed_kind(self) -> Hashable | None:
         """What tells one draft in fixed shapes from another; None where it cannot be made."""

@@ -218,3 +218,14 @@ def test_warm_up_makes_every_shape_that_drafting_asks_for(method, more, shapes):
     assert made == 2 * shapes  # for one sequence and for two
     engine.generate(prompts_for(engine)[:4], wishes()[:4])
     assert engine.environment()["captured_shapes"] == made
+
+
+@pytest.mark.parametrize("method", ["draft_model", "eagle3", "medusa", "mlp_speculator", "mtp"])
+@pytest.mark.filterwarnings("ignore:.*has one MTP module")
+def test_quantized_drafts_are_the_same_each_with_graphs_of_its_own(engines, method):
+    """As they are, in 4 bits, and as they are again: what was laid out for one must not draft for the other."""
+    plain = check(engines, settings_for(method), wishes())
+    rounded = check(engines, settings_for(method, quantization="int4"), wishes())
+    assert plain[0] == rounded[0]
+    assert plain[1:] != rounded[1:]
+    assert check(engines, settings_for(method), wishes()) == plain
