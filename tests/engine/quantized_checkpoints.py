@@ -80,9 +80,9 @@ def fp8_blocks(weight: Tensor, block: tuple[int, int]) -> tuple[dict[str, Tensor
     return {"weight": stored, "weight_scale_inv": scales}, stored.float() * wide
 
 
-def save_quantized(folder: Path, config: dict, quantize) -> Path:
+def save_quantized(folder: Path, config: dict, quantize, **overrides) -> Path:
     """A random Llama in folder/quantized; its dequantized twin in folder/plain."""
-    save_model(folder / "plain", seed=5)
+    save_model(folder / "plain", seed=5, **overrides)
     tensors = load_file(folder / "plain/model.safetensors")
     stored, plain = dict(tensors), dict(tensors)
     for name in [name for name in tensors if name.split(".")[-2] in PROJECTIONS]:

@@ -12,6 +12,7 @@ from engine.models.decoder import load_weights
 from engine.models.quantized import keeping
 from engine.models.quantized.formats import FourBits
 from tests.engine.conftest import save_model
+from tests.engine.parallel.test_split_layers import in_parts, logits
 from tests.engine.quantized_checkpoints import AWQ, GPTQ, KINDS, save_quantized
 
 WISH = SamplingParams(max_tokens=20, temperature=0.0, ignore_eos=True)
@@ -59,6 +60,20 @@ def test_codes_are_kept_where_they_can_be_multiplied(tmp_path, monkeypatch, kind
     if kind == "awq":
         stored = sum(t.nbytes for m in matrices for t in (m.packed, m.scales, m.zeros))
         assert stored < 0.31 * sum(m.expanded(torch.bfloat16).nbytes for m in matrices)  # 4.75 bits of 16
+
+
+@pytest.mark.parametrize(("inner", "how"), [(128, "kept in 4 bits"), (96, "expanded at load")])
+def test_parts_of_kept_codes_make_the_whole(tmp_path, monkeypatch, inner, how):
+    """Half of 96 columns is no whole number of groups."""
+    monkeypatch.setattr(keeping, "can_multiply_codes", lambda device: True)
+    folder = save_quantized(tmp_path, *KINDS["awq"], intermediate_size=inner)
+    exact, config = logits(tmp_path / "plain"), read_config(folder)
+    cpu = torch.device("cpu")
+    stored = in_parts(2, lambda part: load_weights(folder, config, torch.float32, cpu, shard=part).stored)
+    assert {line.partition(" (")[2] for line in stored} == {how + ")"}
+    for found in in_parts(2, lambda part: logits(folder, part)):
+        for ours, theirs in zip(found, exact, strict=True):
+            torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("kind", ["awq", "gptq"])
