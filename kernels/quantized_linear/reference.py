@@ -15,7 +15,7 @@ def quantized_linear(x: Tensor, weight: Tensor, scales: Tensor, bias: Tensor | N
 def int4_linear(x: Tensor, packed: Tensor, scales: Tensor, zeros: Tensor, bias: Tensor | None) -> Tensor:
     """The same with a 4-bit code c for every weight, which stands for (c - zero) * scale of its group.
 
-    packed        [out, in / 2] uint8: column 2j in the low half of byte j, column 2j + 1 in the high half
+    packed        [out, in / 2] uint8: of each group the first half of its columns in low bits, the second in high bits
     scales zeros  [out, in / group], zeros uint8
     """
     return _add(x.float() @ expand_int4(packed, scales, zeros).T, bias).to(x.dtype)
@@ -23,9 +23,21 @@ def int4_linear(x: Tensor, packed: Tensor, scales: Tensor, zeros: Tensor, bias: 
 
 def expand_int4(packed: Tensor, scales: Tensor, zeros: Tensor) -> Tensor:
     """-> [out, in] fp32."""
-    codes = torch.stack([packed & 15, packed >> 4], -1).view(*scales.shape, -1)
+    codes = unpack_int4(packed, scales.shape[1]).view(*scales.shape, -1)
     exact = (codes.float() - zeros[..., None].float()) * scales[..., None].float()
     return exact.view(len(packed), -1)
+
+
+def unpack_int4(packed: Tensor, groups: int) -> Tensor:
+    """-> [out, in] uint8."""
+    halves = packed.view(len(packed), groups, -1)
+    return torch.cat([halves & 15, halves >> 4], -1).view(len(packed), -1)
+
+
+def pack_int4(codes: Tensor, group: int) -> Tensor:
+    """codes [out, in] uint8 below 16, in groups of so many columns -> packed."""
+    low, high = codes.view(len(codes), -1, 2, group // 2).unbind(2)
+    return (low | high << 4).view(len(codes), -1)
 
 
 def _add(out: Tensor, bias: Tensor | None) -> Tensor:

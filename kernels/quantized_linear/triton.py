@@ -29,7 +29,7 @@ def int4_linear(x: Tensor, packed: Tensor, scales: Tensor, zeros: Tensor, bias: 
     if not rows:
         return out
     sizes, group = (rows, outputs, width, x.stride(0)), width // scales.shape[1]
-    _four_bits[grid](x, packed, scales, zeros, bias, out, *sizes, **blocks, GROUP=group, num_warps=4, num_stages=4)
+    _four_bits[grid](x, packed, scales, zeros, bias, out, *sizes, **blocks, GROUP=group, num_warps=4, num_stages=6)
     return out
 
 
@@ -86,19 +86,19 @@ def _four_bits(
     """A group at a time: its codes less their zero are exact in every dtype, and the scale is applied to their sum."""
     n = tl.program_id(0) * BLOCK_N + tl.arange(0, BLOCK_N)
     m = tl.program_id(1) * BLOCK_M + tl.arange(0, BLOCK_M)
-    groups, pair = width // GROUP, tl.arange(0, GROUP // 2)
-    low_rows = x + m.to(tl.int64)[:, None] * x_stride + 2 * pair[None, :]
-    code_rows = packed + n.to(tl.int64)[None, :] * (width // 2) + pair[:, None]
+    groups, half = width // GROUP, tl.arange(0, GROUP // 2)
+    low_rows = x + m.to(tl.int64)[:, None] * x_stride + half[None, :]
+    code_rows = packed + n.to(tl.int64)[None, :] * (width // 2) + half[:, None]
     x_inside, n_inside = m[:, None] < rows, n < outputs
     total = tl.zeros((BLOCK_M, BLOCK_N), tl.float32)
     for group in range(0, groups):
         codes = tl.load(code_rows + group * (GROUP // 2), mask=n_inside[None, :], other=0).to(tl.int32)
         zero = tl.load(zeros + n.to(tl.int64) * groups + group, mask=n_inside, other=0).to(tl.int32)[None, :]
         scale = tl.load(scales + n.to(tl.int64) * groups + group, mask=n_inside, other=0.0).to(tl.float32)
-        even = tl.load(low_rows + group * GROUP, mask=x_inside, other=0.0)
-        odd = tl.load(low_rows + group * GROUP + 1, mask=x_inside, other=0.0)
-        part = tl.dot(even, ((codes & 15) - zero).to(even.dtype), input_precision="ieee")
-        part = tl.dot(odd, ((codes >> 4) - zero).to(odd.dtype), part, input_precision="ieee")
+        first = tl.load(low_rows + group * GROUP, mask=x_inside, other=0.0)
+        second = tl.load(low_rows + group * GROUP + GROUP // 2, mask=x_inside, other=0.0)
+        part = tl.dot(first, ((codes & 15) - zero).to(first.dtype), input_precision="ieee")
+        part = tl.dot(second, ((codes >> 4) - zero).to(second.dtype), part, input_precision="ieee")
         total += part * scale[None, :]
     _store(total, bias, out, m, n, rows, outputs)
 

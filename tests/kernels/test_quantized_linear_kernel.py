@@ -65,10 +65,14 @@ def test_no_rows_are_no_launch():
     assert triton.int4_linear(x, *stored, None).shape == (0, 16)
 
 
-def test_codes_are_expanded_column_by_column():
-    packed = torch.tensor([[0x10, 0xF2]], dtype=torch.uint8)
-    expanded = reference.expand_int4(packed, torch.tensor([[0.5, 2.0]]), torch.tensor([[1, 8]], dtype=torch.uint8))
+def test_a_group_s_first_half_is_in_the_low_bits():
+    packed, zeros = torch.tensor([[0x10, 0xF2]], dtype=torch.uint8), torch.tensor([[1, 8]], dtype=torch.uint8)
+    expanded = reference.expand_int4(packed, torch.tensor([[0.5, 2.0]]), zeros)
     assert expanded.tolist() == [[-0.5, 0.0, -12.0, 14.0]]
+    together = reference.expand_int4(packed, torch.tensor([[1.0]]), torch.tensor([[0]], dtype=torch.uint8))
+    assert together.tolist() == [[0.0, 2.0, 1.0, 15.0]]
+    codes = torch.arange(128, dtype=torch.uint8).view(2, 64) % 16
+    assert torch.equal(reference.unpack_int4(reference.pack_int4(codes, 32), 2), codes)
 
 
 def test_the_operators_take_the_reference_here_and_expand_for_many_rows():

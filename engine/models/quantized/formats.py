@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from kernels.quantized_linear.reference import expand_int4
+from kernels.quantized_linear.reference import expand_int4, pack_int4
 
 FP8 = torch.float8_e4m3fn
 GROUPS = (64, 32)  # columns that share a scale in 4 bits: the first that divides a row
@@ -26,7 +26,7 @@ class EightBits:
 class FourBits:
     """Codes of 4 bits that stand for (code - zero) * scale of their group.
 
-    packed        [out, in / 2] uint8, two neighbouring columns a byte, the even one in its low half
+    packed        [out, in / 2] uint8, as kernels/quantized_linear has them
     scales zeros  [out, in / group]; zeros uint8
     """
 
@@ -67,17 +67,12 @@ def to_int4(weight: Tensor) -> FourBits:
     scales = ((high - low) / BITS).clamp_min(torch.finfo(weight.dtype).tiny).to(weight.dtype)
     zeros = (-low / scales).round().clamp(0, BITS)
     codes = (grouped / scales[..., None] + zeros[..., None]).round().clamp(0, BITS)
-    return FourBits(pack_pairs(codes.view(weight.shape).to(torch.uint8)), scales, zeros.to(torch.uint8))
+    return FourBits(pack_int4(codes.view(weight.shape).to(torch.uint8), group), scales, zeros.to(torch.uint8))
 
 
 def group_of(width: int) -> int | None:
     """How many columns share a scale; None where no size divides the width."""
     return next((group for group in GROUPS if width % group == 0), None)
-
-
-def pack_pairs(codes: Tensor) -> Tensor:
-    """[out, in] uint8 codes below 16 -> [out, in / 2] uint8."""
-    return codes[:, ::2] | (codes[:, 1::2] << 4)
 
 
 def _scales(weight: Tensor, largest: float) -> Tensor:

@@ -16,10 +16,11 @@ from torch import Tensor
 from engine.models.config import DecoderConfig
 from engine.models.layers import LayerWeights, load_layer
 from engine.models.loader import Weights, place
-from engine.models.quantized.formats import FourBits, pack_pairs
+from engine.models.quantized.formats import FourBits
 from engine.models.quantized.reader import QuantizedWeights
 from engine.models.shard import Shard
 from engine.models.tensor_files import Part
+from kernels.quantized_linear.reference import pack_int4
 
 GROUPS = (32, 64, 128)  # of kernels/quantized_linear
 MATRICES = ("qkv", "o", "gate_up", "down")
@@ -67,7 +68,7 @@ def _kept(weights: QuantizedWeights, prefix: str, load: Callable[..., LayerWeigh
     size = weights.stored.group_size
     kept: dict[str, Any] = {
         name: FourBits(
-            pack_pairs(getattr(codes, name)),
+            pack_int4(getattr(codes, name), size),
             getattr(scales, name)[:, ::size].contiguous(),
             getattr(zeros, name)[:, ::size].contiguous(),
         )

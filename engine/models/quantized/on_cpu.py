@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import linear, pad
 
-from engine.models.quantized.formats import BITS, to_fp8, to_int4, to_int8
+from engine.models.quantized.formats import to_fp8, to_int4, to_int8
+from kernels.quantized_linear.reference import unpack_int4
 
 Linear = Callable[[Tensor], Tensor]
 BLOCK = 16  # outputs that torch's 4-bit product takes together
@@ -62,7 +63,7 @@ def _int4(weight: Tensor, bias: Tensor | None) -> Linear:
     """torch's codes stand for (code - 8) * scale + offset, and outputs come in blocks."""
     stored = to_int4(weight.to(torch.bfloat16))
     outputs, group, missing = len(weight), stored.group, (0, 0, 0, -len(weight) % BLOCK)
-    codes = torch.stack([stored.packed & BITS, stored.packed >> 4], -1).flatten(1).int()
+    codes = unpack_int4(stored.packed, stored.scales.shape[1]).int()
     packed = torch.ops.aten._convert_weight_to_int4pack_for_cpu(pad(codes, missing), 1)
     offsets = (8.0 - stored.zeros.float()) * stored.scales.float()
     both = torch.stack([pad(stored.scales, missing), pad(offsets.bfloat16(), missing)], -1).transpose(0, 1).contiguous()
