@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from engine import noise
+from engine.filters import drop_unlikely, keep_top
 from engine.sampling_params import SamplingParams
 from engine.sequence import Sequence
 
@@ -62,10 +63,10 @@ def filtered(logits: Tensor, params: Sequences[SamplingParams]) -> Tensor:
     """logits [n, V] float64 of sampling requests -> divided by temperature; what min_p, top_k, top_p drop at -inf."""
     logits = logits / _column([p.temperature for p in params], logits)
     if any(p.min_p > 0 for p in params):
-        floor = logits.max(-1, keepdim=True).values + _column([p.min_p for p in params], logits).log()
-        logits = logits.masked_fill(logits < floor, float("-inf"))
+        logits = drop_unlikely(logits, _column([p.min_p for p in params], logits))
     if any(p.top_k > 0 or p.top_p < 1 for p in params):
-        logits = _top_k_top_p(logits, params)
+        k = _column([p.top_k if p.top_k > 0 else logits.shape[1] for p in params], logits)
+        logits = keep_top(logits, k, _column([p.top_p for p in params], logits))
     return logits
 
 
@@ -91,18 +92,6 @@ def _penalise(logits: Tensor, params: SamplingParams, sequence: Sequence, drafte
     scaled = torch.where(logits > 0, logits / factor, logits * factor)
     logits.copy_(torch.where(repeated, scaled, logits))
     logits.sub_(params.frequency_penalty * counts).sub_(params.presence_penalty * seen)
-
-
-def _top_k_top_p(logits: Tensor, params: Sequences[SamplingParams]) -> Tensor:
-    """Keep the k largest, then the smallest set of the rest whose mass reaches p (the token that crosses p stays)."""
-    ordered, order = logits.sort(-1, descending=True)
-    size = logits.shape[1]
-    k = _column([p.top_k if p.top_k > 0 else size for p in params], logits)
-    ordered = ordered.masked_fill(torch.arange(size, device=logits.device) >= k, float("-inf"))
-    probs = ordered.softmax(-1)
-    before = probs.cumsum(-1) - probs
-    ordered = ordered.masked_fill(before >= _column([p.top_p for p in params], logits), float("-inf"))
-    return torch.full_like(logits, float("-inf")).scatter_(1, order, ordered)
 
 
 def _column(values: list[float], like: Tensor) -> Tensor:

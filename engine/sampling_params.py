@@ -59,10 +59,14 @@ class SamplingParams:
         return not self.is_greedy or self.has_penalties or bool(self.logit_bias) or self.min_tokens > 0
 
     @property
+    def is_filtered(self) -> bool:
+        """Whether it is drawn from a part of the vocabulary."""
+        return not self.is_greedy and (self.top_k > 0 or self.top_p < 1 or self.min_p > 0)
+
+    @property
     def is_plain(self) -> bool:
-        """Whether the token is the argmax of the logits, or a draw at a temperature, and nothing else is asked for."""
-        filters = self.top_k > 0 or self.top_p < 1 or self.min_p > 0
-        return not (filters or self.has_penalties or self.logit_bias or self.min_tokens or self.logprobs is not None)
+        """Whether the token is the argmax of the logits or a draw, filtered or not, and nothing else is asked for."""
+        return not (self.has_penalties or self.logit_bias or self.min_tokens or self.logprobs is not None)
 
     @property
     def stop_strings(self) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from engine.errors import ConfigError
+from engine.filters import AT_ONCE
 from engine.models.kernel_choice import resolve_kernels
 
 if TYPE_CHECKING:
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from engine.models.kv_cache import KVCache
 
 RESERVED_NODES = 8  # a sequence, of the step for which memory is set aside
+FILTER_BYTES = 64  # a number: sorted and not, its place, its share and the sum of those before
 
 
 def resolve_eager(wanted: bool | None, kernels: str, device: torch.device) -> bool:
@@ -37,9 +39,11 @@ def captured_path(target: "Target", cache: "KVCache", max_num_seqs: int) -> "Cap
 
 
 def graph_reserve(target: "Target", max_num_seqs: int) -> int:
-    """Bytes to leave beside the cache for what captured steps hold: logits twice, and activations of a layer."""
+    """Bytes to leave beside the cache for what captured steps hold: logits twice, activations of a layer, and what
+    filtering some rows takes."""
     if target.device.type != "cuda":
         return 0
     config, rows = target.config, max_num_seqs * (1 + RESERVED_NODES)
     widths = 8 * config.hidden_size + 4 * config.intermediate_size
-    return rows * (8 * config.vocab_size + widths * target.dtype.itemsize)
+    filtering = AT_ONCE * config.vocab_size * FILTER_BYTES
+    return rows * (8 * config.vocab_size + widths * target.dtype.itemsize) + filtering

@@ -26,7 +26,7 @@ def target_step(engine: StepLoop, batch: int, q_len: int, context: int) -> Calla
     @torch.inference_mode()
     def run() -> None:
         step.forward.run()
-        step.judge("target").run()
+        step.judge("target", filtered=False).run()
 
     return run
 
@@ -42,12 +42,12 @@ def draft_loop(engine: StepLoop, batch: int, num_tokens: int, context: int) -> C
 
     @torch.inference_mode()
     def run() -> None:
-        graphs.propose("greedy")
+        graphs.propose("greedy", filtered=False)
         if proposer.takes_in:
             graphs.take_in()
 
     step.forward.run()
-    step.judge("target").run()
+    step.judge("target", filtered=False).run()
     return run
 
 

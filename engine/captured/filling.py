@@ -13,9 +13,10 @@ from engine.tree.masks import words_of
 from kernels.keyed_noise.reference import signed
 
 Arrays = dict[str, np.ndarray]
+EVERY = 1 << 62  # tokens: top_k is off
 VECTORS = (
     *("slots", "states", "before", "starts", "there", "prefix", "lengths", "counts", "limits"),
-    *("seeds", "temperatures", "forced"),
+    *("seeds", "temperatures", "top_k", "top_p", "min_p", "forced"),
 )
 
 
@@ -51,6 +52,7 @@ def fill(
     host["before"][:used] = [sequence.tokens[-2] for sequence in sequences]
     host["seeds"][:used] = [signed(sequence.seed) for sequence in sequences]
     host["temperatures"][:used] = [sequence.params.temperature for sequence in sequences]
+    _fill_filters(host, sequences)
     host["starts"][:used], host["prefix"][:used], host["there"][:used] = starts, starts + 1, 1
     host["counts"][:used], host["lengths"][:used] = drafted, 1 + drafted
     offsets = np.arange(host["rows"].shape[1])
@@ -58,6 +60,15 @@ def fill(
     host["rows"][:used] = np.where(offsets <= drafted[:, None], rows, -1)
     host["positions"][:used] = rows
     _absent(host, used, nobody)
+
+
+def _fill_filters(host: Arrays, sequences: Sequences[Sequence]) -> None:
+    for i, params in enumerate(sequence.params for sequence in sequences):
+        if params.is_filtered:
+            host["top_k"][i] = params.top_k if params.top_k > 0 else EVERY
+            host["top_p"][i], host["min_p"][i] = params.top_p, params.min_p
+        else:
+            host["top_k"][i], host["top_p"][i], host["min_p"][i] = EVERY, 1.0, 0.0
 
 
 def _absent(host: Arrays, used: int, nobody: int) -> None:

@@ -69,6 +69,11 @@ def draws(sequences: Sequences[Sequence], proposer: Proposer) -> str:
     return "greedy" if all(sequence.params.is_greedy for sequence in sequences) else proposer.sample_method
 
 
+def is_filtered(sequences: Sequences[Sequence]) -> bool:
+    """Whether one of them is drawn from a part of the vocabulary."""
+    return any(sequence.params.is_filtered for sequence in sequences)
+
+
 def verdict_kind(sequences: Sequences[Sequence], intent: Intent, proposer: Proposer) -> str | None:
     """Which verdict the device gives; None: the host does."""
     if not _is_plain(sequences, proposer) or (intent.draft is not None and intent.draft.probs is not None):
@@ -103,7 +108,7 @@ def tree_of(proposer: Proposer) -> TokenTree:
 
 
 def _on_device(sequences: Sequences[Sequence], limits: Sequences[int], proposer: Proposer) -> bool:
-    """Samples of filtered logits, and what they were drawn from for rules of the host, are the host's to make."""
+    """Samples of logits that more was done to, and what they were drawn from for rules of the host, are the host's."""
     is_synthetic = proposer.config.rejection_sample_method == "synthetic"
     if proposer.fixed_key is None or (is_synthetic and proposer.dynamic is not None):  # what is forced needs the shape
         return False

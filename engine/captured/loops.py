@@ -3,37 +3,24 @@
 What is beyond a sequence's limit is drafted too, and cut by the number of nodes that are verified.
 """
 
-from typing import NamedTuple
-
 import torch
 from torch import Tensor
 
+from engine.captured.picking import Drafted, Picker
 from engine.drafting.chains import Stepper
-from engine.drafting.children import draw_without_replacement, drawn_from
 from engine.drafting.fixed import FixedLevel, Roots, Rungs
 from engine.drafting.trees import Plan
 from engine.tree.masks import mask_words
-from kernels.keyed_noise import reference as noise
 
 
-class Drafted(NamedTuple):
-    """tokens [B, N], and q [B, N, V] float64 that each was drawn from, given the siblings before it; None: one-hot."""
-
-    tokens: Tensor
-    q: Tensor | None
-
-
-def draft_chain(stepper: Stepper, roots: Roots, depth: int, method: str) -> Drafted:
+def draft_chain(stepper: Stepper, roots: Roots, depth: int, picker: Picker) -> Drafted:
     """`depth` tokens for every sequence."""
     found: list[Drafted] = []
     rungs = Rungs(roots, depth - 1)
     for d in range(depth):
         if d:
             stepper.feed(found[-1].tokens[:, 0], rungs.level(d - 1))
-        if method == "greedy":
-            found.append(Drafted(stepper.best()[:, None], None))
-        else:
-            found.append(pick(method, stepper.logits(), roots, d, 1))
+        found.append(picker.one(stepper, d))
     return _joined(found)
 
 
@@ -67,7 +54,7 @@ class FixedTree:
         return firsts[depth] + row * plan.width[depth] + plan.ranks[node]
 
 
-def draft_tree(stepper: Stepper, roots: Roots, tree: FixedTree, method: str) -> Drafted:
+def draft_tree(stepper: Stepper, roots: Roots, tree: FixedTree, picker: Picker) -> Drafted:
     """The whole tree for every sequence."""
     plan, found = tree.plan, list[Drafted]()
     for d in range(plan.tree.depth):
@@ -79,40 +66,10 @@ def draft_tree(stepper: Stepper, roots: Roots, tree: FixedTree, method: str) -> 
             depths = torch.full((nodes,), d, device=above.device)
             level = FixedLevel(roots, d - 1, plan.first[d - 1], nodes, depths, masks)
             stepper.feed(picked.index_select(0, above).gather(1, ranks[:, None])[:, 0], level)
-        found.append(pick(method, stepper.logits(), roots, d, plan.width[d]))
+        found.append(picker.several(stepper.logits(), d, plan.width[d]))
     whole = _joined(found)
     q = None if whole.q is None else whole.q.index_select(1, tree.order)
     return Drafted(whole.tokens.index_select(1, tree.order), q)
-
-
-def pick(method: str, logits: Tensor, roots: Roots, depth: int, count: int) -> Drafted:
-    """logits [B * n, V] of n rows a sequence -> `count` children a row, [B, n * count].
-
-    By the rules of sampling.py and children.py.
-    """
-    batch = len(roots.slots)
-    likeliest = logits.topk(count).indices if count > 1 else logits.argmax(-1, keepdim=True)
-    if method == "greedy":
-        return Drafted(likeliest.view(batch, -1), None)
-    rows = logits.shape[0] // batch
-    is_drawn = (roots.temperatures > 0)[:, None].expand(-1, rows).reshape(-1, 1)
-    heat = roots.temperatures.where(roots.temperatures > 0, 1.0)[:, None].expand(-1, rows).reshape(-1, 1)
-    scaled = logits.double() / heat
-    gumbel = noise.gumbel(_keys(method, roots, depth), logits.shape[1])
-    gumbel = gumbel[:, None].expand(-1, rows, -1).reshape(scaled.shape)
-    tokens = draw_without_replacement(scaled, gumbel, count).where(is_drawn, likeliest)
-    if method == "coupled":
-        return Drafted(tokens.view(batch, -1), None)
-    q = drawn_from(scaled, tokens) if count > 1 else scaled.softmax(-1)[:, None]
-    return Drafted(tokens.view(batch, -1), q.view(batch, -1, logits.shape[1]))
-
-
-def _keys(method: str, roots: Roots, depth: int) -> Tensor:
-    """[B]: see sampling.noise_keys; a request has starts + 1 tokens."""
-    length = roots.starts + 1
-    if method == "coupled":
-        return noise.key(roots.seeds, length + depth)
-    return noise.key(noise.step_seed(roots.seeds, length), length + depth, noise.DRAFT)
 
 
 def _joined(found: list[Drafted]) -> Drafted:

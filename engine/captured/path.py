@@ -13,7 +13,17 @@ import torch
 from engine.captured import filling, verdicts
 from engine.captured.draft_graphs import DraftGraphs
 from engine.captured.graphs import new_pool, reserved_bytes
-from engine.captured.intents import Intent, as_draft, draws, intend, shapes_of, sizes_to_warm, tree_of, verdict_kind
+from engine.captured.intents import (
+    Intent,
+    as_draft,
+    draws,
+    intend,
+    is_filtered,
+    shapes_of,
+    sizes_to_warm,
+    tree_of,
+    verdict_kind,
+)
 from engine.captured.sizes import Size, batch_buckets, bucket
 from engine.captured.static import Report
 from engine.captured.target_step import Outputs, TargetStep
@@ -70,7 +80,7 @@ class CapturedPath:
         kind = verdict_kind(sequences, intent, proposer)
         if kind is None:
             return self._verified_by_the_host(step, sequences, intent, proposer, verifier, laps)
-        step.judge(kind).run()
+        step.judge(kind, is_filtered(sequences)).run()
         step.compact()
         self._report.fetch(step.verdict.whole)
         laps.lap("verify")
@@ -115,12 +125,14 @@ class CapturedPath:
         filling.blank(step.inputs, self._cache.num_slots)
         step.inputs.send()
         if proposer.fixed_key is not None and step.size.nodes:
-            for method in dict.fromkeys(("greedy", proposer.sample_method)):
-                self.graphs(step, proposer).propose(method)
+            self.graphs(step, proposer).propose("greedy", filtered=False)
+            for filtered in (False, True) if proposer.sample_method != "greedy" else ():
+                self.graphs(step, proposer).propose(proposer.sample_method, filtered)
         step.forward.run()
-        step.judge("synthetic" if proposer.config.rejection_sample_method == "synthetic" else "target").run()
-        if step.q is not None:
-            step.judge("target with q").run()
+        kinds = ["synthetic" if proposer.config.rejection_sample_method == "synthetic" else "target"]
+        for kind in kinds + (["target with q"] if step.q is not None else []):
+            for filtered in (False, True):
+                step.judge(kind, filtered).run()
         step.compact()
         if proposer.fixed_key is not None and proposer.takes_in:
             self.graphs(step, proposer).take_in()
@@ -154,7 +166,8 @@ class CapturedPath:
         return self._rates[1]
 
     def _propose(self, step: TargetStep, sequences: Sequences[Sequence], proposer: Proposer) -> None:
-        self.graphs(step, proposer).propose(draws(sequences, proposer))
+        method = draws(sequences, proposer)
+        self.graphs(step, proposer).propose(method, method != "greedy" and is_filtered(sequences))
         cast(FixedProposer, proposer).host_drafted(sequences, step.size.batch, step.size.depth)
 
     def _take_in(self, step: TargetStep, proposer: Proposer) -> bool:

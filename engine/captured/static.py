@@ -7,11 +7,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-FLOATS = frozenset({"temperatures"})
+FLOATS = frozenset({"temperatures", "top_p", "min_p"})
 
 
 class StaticInputs:
-    """host[name] (numpy) and device[name] (tensor) of the given shapes, int64, or float64 for temperatures.
+    """host[name] (numpy) and device[name] (tensor) of the given shapes, int64, or float64 for FLOATS.
 
     Each begins at a multiple of 16 bytes. On a CPU both are one memory.
     """

@@ -10,8 +10,8 @@ from engine.captured.filling import blank, input_shapes
 from engine.captured.graphs import Captured
 from engine.captured.sizes import Size
 from engine.captured.static import StaticInputs
-from engine.captured.verdicts import Verdict, force, judge
-from engine.drafting.fixed import Roots
+from engine.captured.verdicts import Verdict, filter_rows, force, judge
+from engine.drafting.fixed import Roots, Verified
 from engine.loading import Target
 from engine.models.decoder import TargetOutput
 from engine.models.fixed_rows import Grid
@@ -60,16 +60,22 @@ class TargetStep:
         self.verdict = Verdict.empty(size, target.device)
         self.q: Tensor | None = None
         self.forward = Captured(self._forward, target.device, pool)
-        self._judges: dict[str, Captured] = {}
-        self.judge("target")
+        self._judges: dict[tuple[str, bool], Captured] = {}
+        self.judge("target", False)
         self._compaction = Captured(self._compact, target.device, pool) if size.words else None
 
-    def judge(self, kind: str) -> Captured:
-        """The verdict by kind: target, target with q, or synthetic."""
-        if kind not in self._judges:
-            rules = {"target": self._judge, "target with q": self._judge_with_q, "synthetic": self._force}
-            self._judges[kind] = Captured(rules[kind], self._device, self._pool)
-        return self._judges[kind]
+    def judge(self, kind: str, filtered: bool) -> Captured:
+        """The verdict by kind: target, target with q, or synthetic; of logits that requests filter or not."""
+        if (kind, filtered) not in self._judges:
+            given = self.inputs.device
+
+            def verdict() -> None:
+                logits = self.logits.view(self.size.batch, self.size.q_len, -1)
+                logits = filter_rows(logits, given) if filtered else logits
+                self.verdict.write(self._found(kind, logits), given)
+
+            self._judges[kind, filtered] = Captured(verdict, self._device, self._pool)
+        return self._judges[kind, filtered]
 
     def compact(self) -> None:
         """Cache the accepted nodes as the positions that they turned out to be."""
@@ -93,17 +99,11 @@ class TargetStep:
         for boundary, states in self.output.taps.items():
             states.copy_(kept[boundary])
 
-    def _judge(self, q: Tensor | None = None) -> None:
-        given, size = self.inputs.device, self.size
-        found = judge(self.logits.view(size.batch, size.q_len, -1), given, size.depth, q)
-        self.verdict.write(found, given)
-
-    def _judge_with_q(self) -> None:
-        self._judge(self.q)
-
-    def _force(self) -> None:
-        given, size = self.inputs.device, self.size
-        self.verdict.write(force(self.logits.view(size.batch, size.q_len, -1), given), given)
+    def _found(self, kind: str, logits: Tensor) -> Verified:
+        given = self.inputs.device
+        if kind == "synthetic":
+            return force(logits, given)
+        return judge(logits, given, self.size.depth, self.q if kind == "target with q" else None)
 
     def _compact(self) -> None:
         paths, _, accepted = self.verdict.verified

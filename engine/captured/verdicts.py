@@ -9,6 +9,7 @@ from torch import Tensor
 from engine.captured.sizes import Size
 from engine.draft import Verification
 from engine.drafting.fixed import Verified
+from engine.filters import DROPPED, keep_all
 from kernels.keyed_noise import reference as noise
 from kernels.verify.op import verify
 
@@ -44,6 +45,19 @@ def _parts(whole: Tensor, shapes: list[tuple[int, ...]]) -> tuple[Verified, Tens
     pieces = whole.split([int(np.prod(shape)) for shape in shapes])
     paths, emitted, accepted, tokens, parents = (piece.view(shape) for piece, shape in zip(pieces, shapes, strict=True))
     return Verified(paths, emitted, accepted), tokens, parents
+
+
+def filter_rows(logits: Tensor, inputs: Inputs) -> Tensor:
+    """logits [B, Q, V], of sampled requests without what min_p, top_k and top_p drop."""
+    batch, rows, size = logits.shape
+
+    def column(name: str) -> Tensor:
+        return inputs[name][:, None].expand(-1, rows).reshape(-1, 1)
+
+    heat, flat = column("temperatures"), logits.reshape(-1, size)
+    scaled = flat.double() / heat.where(heat > 0, 1.0)
+    kept = keep_all(scaled, column("min_p"), column("top_k"), column("top_p")) > DROPPED
+    return flat.where(kept | (heat == 0), DROPPED).view(batch, rows, size)
 
 
 def judge(logits: Tensor, inputs: Inputs, depth: int, q: Tensor | None) -> Verified:

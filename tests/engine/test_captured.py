@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from engine import Engine, SamplingParams
+from engine import Engine, SamplingParams, sampler
 from engine.captured import draft_graphs, target_step
 from engine.captured.sizes import batch_buckets, bucket, node_bucket
 from engine.errors import ConfigError
@@ -94,10 +94,30 @@ def test_synthetic_acceptance_of_trees_and_of_drafts_from_the_host(pair, tree):
 
 @pytest.mark.parametrize("method", ["eagle3", "ngram"])
 def test_requests_that_ask_for_more_than_graphs_do(pair, method):
-    """Filters, penalties, bias and log-probabilities: the host verifies what the device computed."""
-    asks = {"top_k": 5}, {"repetition_penalty": 1.2}, {"logit_bias": {5: -3.0}}, {"logprobs": 2}, {"min_tokens": 4}
+    """Penalties, bias and log-probabilities: the host verifies what the device computed."""
+    asks = {"repetition_penalty": 1.2}, {"logit_bias": {5: -3.0}}, {"logprobs": 2}, {"min_tokens": 4}
     for more in asks:
         check(pair, settings_for(method), wishes(**more))
+
+
+FILTERS = [{"top_k": 5}, {"top_p": 0.7}, {"min_p": 0.2}, {}, {"top_k": 9, "top_p": 0.9, "min_p": 0.01}, {"top_p": 0.4}]
+
+
+@pytest.mark.parametrize("sample", ["greedy", "coupled", "probabilistic"])
+@pytest.mark.parametrize("method", ["eagle3", "medusa"])
+@pytest.mark.parametrize("tree", [None, TREE], ids=["chain", "tree"])
+def test_filters_are_the_device_s(pair, monkeypatch, method, sample, tree):
+    """All of them in one batch, of the target's choice and of the draft's."""
+    params = [SamplingParams(max_tokens=10, temperature=1.3, seed=i, **each) for i, each in enumerate(FILTERS)]
+    more = {"draft_sample_method": sample, "num_speculative_tokens": 3, "speculative_token_tree": tree}
+    hosts = []
+    choose = sampler.choose
+    monkeypatch.setattr(sampler, "choose", lambda *given: hosts.append(1) or choose(*given))
+    eager = run(pair[1], settings_for(method, **more), params)
+    per_step = len(hosts)
+    hosts.clear()
+    assert run(pair[0], settings_for(method, **more), params) == eager
+    assert len(hosts) < per_step  # only beside prompts
 
 
 def test_drafts_shortened_by_the_end_of_the_positions():

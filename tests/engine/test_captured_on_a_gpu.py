@@ -123,7 +123,8 @@ def test_room_for_graphs_is_left_beside_the_cache(monkeypatch):
     config = read_config(MODEL)
     target = SimpleNamespace(device=GPU, config=config, dtype=torch.float32)
     room = graph_reserve(target, 4)
-    assert room == 4 * 9 * (8 * config.vocab_size + 4 * (8 * config.hidden_size + 4 * config.intermediate_size))
+    a_row = 8 * config.vocab_size + 4 * (8 * config.hidden_size + 4 * config.intermediate_size)
+    assert room == 4 * 9 * a_row + 64 * 64 * config.vocab_size
     assert graph_reserve(SimpleNamespace(device=torch.device("cpu")), 4) == 0
     size = (config, 4, 64, torch.float32, torch.device("cpu"))
     needed = FusedKVCache(*size).num_bytes
