@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 from engine.errors import EngineError, OutOfMemoryError
 from engine.parallel.group import Disconnected, Group
@@ -57,7 +57,7 @@ class Followers:
             yield
             self._expect("done")
         except BaseException as error:
-            raise self._reason(error) from error
+            self._raise_reason(error)
 
     @contextmanager
     def told(self, call: Call) -> Iterator[None]:
@@ -72,9 +72,9 @@ class Followers:
             if call.is_answered:
                 self._expect("done")
         except BaseException as error:
-            if not (call.is_answered and is_refusal(error) and self._have_refused()):
-                raise self._reason(error) from error
-            raise
+            if call.is_answered and is_refusal(error) and self._have_refused():
+                raise
+            self._raise_reason(error)
 
     def refuse_if_ended(self) -> None:
         """Raise the reason of the end, if it has come."""
@@ -106,14 +106,16 @@ class Followers:
             return False
         return True
 
-    def _reason(self, error: BaseException) -> BaseException:
+    def _raise_reason(self, error: BaseException) -> NoReturn:
         """End everything, because of a follower's failure where that is what rank 0 met with, else of `error`."""
-        if isinstance(error, Disconnected | EOFError | OSError):
-            error = self._told_by_followers() or error
-        text = str(error) if isinstance(error, EngineError) else f"{type(error).__name__} {error}".strip()
+        is_lost = isinstance(error, Disconnected | EOFError | OSError)
+        reason = (self._told_by_followers() if is_lost else None) or error
+        text = str(reason) if isinstance(reason, EngineError) else f"{type(reason).__name__} {reason}".strip()
         self._end = EngineError(f"this engine has ended, load the model anew: {text}")
         self.close()
-        return self._end if isinstance(error, EOFError | OSError) else error
+        if reason is error and not isinstance(error, EOFError | OSError):
+            raise error
+        raise (self._end if reason is error else reason) from error
 
     def _told_by_followers(self) -> EngineError | None:
         """Their gravest failure, waiting for it a moment."""
