@@ -22,8 +22,11 @@ Quantized = Literal["fp8", "int8", "int4"]
 
 def build_quantized(weight: Tensor, bias: Tensor | None, kind: Quantized) -> Linear:
     """weight [out, in], bias [out] or None -> a function [rows, in] -> [rows, out]."""
-    if weight.device.type == "cpu":
-        return on_cpu.BUILD[kind](weight, bias)
+    return on_cpu.BUILD[kind](weight, bias) if weight.device.type == "cpu" else by_kernels(weight, bias, kind)
+
+
+def by_kernels(weight: Tensor, bias: Tensor | None, kind: Quantized) -> Linear:
+    """The same by kernels/quantized_linear."""
     if kind == "int4":
         return build_four_bits(to_int4(weight), bias)
     stored = to_int8(weight) if kind == "int8" else to_fp8(weight)
@@ -40,7 +43,7 @@ def check_quantized(matrices: Sequence[Matrix], kind: Quantized) -> Quantized:
     plain = [matrix for matrix in matrices if isinstance(matrix, Tensor)]
     assert len(plain) == len(matrices), "refused by draft_config.py"
     device = plain[0].device
-    reason = on_cpu.refusal(plain, kind) if device.type == "cpu" else _refusal_on_gpu(device, kind)
+    reason = on_cpu.refusal(plain, kind) if device.type == "cpu" else refusal_on_gpu(device, kind)
     odd = [tuple(matrix.shape) for matrix in plain if group_of(matrix.shape[1]) is None]
     if kind == "int4" and odd:
         reason = f"int4 needs rows of a multiple of {min(GROUPS)} weights, and a matrix here is {odd[0]}"
@@ -54,7 +57,8 @@ def describe_quantized(kind: Quantized, device: torch.device, dtype: torch.dtype
     return on_cpu.describe(kind, dtype) if device.type == "cpu" else f"{kind} (weights only)"
 
 
-def _refusal_on_gpu(device: torch.device, kind: Quantized) -> str | None:
+def refusal_on_gpu(device: torch.device, kind: Quantized) -> str | None:
+    """Why the product is not to be had; None if it is."""
     if find_spec("triton") is None:
         return "on a GPU it needs triton"
     if kind == "fp8" and (found := torch.cuda.get_device_capability(device)) < (8, 9):

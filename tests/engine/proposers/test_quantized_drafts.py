@@ -1,5 +1,6 @@
 """Drafts in 8 and 4 bits: every trained draft of the embedded model drafts nearly as well, and no token changes."""
 
+import itertools
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,9 @@ import workloads
 from engine import Engine, SamplingParams
 from engine.errors import ConfigError
 from engine.models.linear import build_linear
+from engine.models.quantized import products
 from engine.models.quantized.formats import to_fp8, to_int4, to_int8
-from engine.models.quantized.products import check_quantized
+from engine.models.quantized.products import by_kernels, check_quantized, describe_quantized, refusal_on_gpu
 from tests.engine.proposers.drafting import target_of
 
 MODELS = Path(__file__).resolve().parents[3] / "models"
@@ -71,11 +73,28 @@ def test_products_are_near_the_exact_one(kind, most, dtype):
     torch.manual_seed(0)
     weight, bias, x = torch.randn(50, 96, dtype=dtype), torch.randn(50, dtype=dtype), torch.randn(5, 96, dtype=dtype)
     exact = build_linear(weight.float(), bias.float(), "torch")(x.float())
-    for offset in (None, bias):
+    for offset, make in itertools.product((None, bias), (build_linear, by_kernels)):
         wanted = exact if offset is not None else exact - bias.float()
-        got = build_linear(weight, offset, kind)(x)
+        got = make(weight, offset, kind)(x)
         assert got.dtype == dtype
         assert 0 < ((got - wanted).norm() / wanted.norm()).item() < most
+
+
+@pytest.mark.parametrize("kind", ["int8", "fp8", "int4"])
+def test_another_device_takes_the_kernels(kind):
+    weight, x = torch.empty(50, 96, device="meta"), torch.empty(5, 96, device="meta")
+    assert build_linear(weight, None, kind)(x).shape == (5, 50)
+    assert describe_quantized(kind, torch.device("cuda"), torch.bfloat16) == f"{kind} (weights only)"
+
+
+def test_a_gpu_may_be_too_old(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (8, 6))
+    assert refusal_on_gpu(torch.device("cuda"), "fp8").startswith("fp8 needs compute capability 8.9, this GPU has 8.6")
+    assert refusal_on_gpu(torch.device("cuda"), "int4") is None
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (9, 0))
+    assert refusal_on_gpu(torch.device("cuda"), "fp8") is None
+    monkeypatch.setattr(products, "find_spec", lambda name: None)
+    assert refusal_on_gpu(torch.device("cuda"), "int8") == "on a GPU it needs triton"
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
