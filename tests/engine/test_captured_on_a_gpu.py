@@ -130,5 +130,5 @@ def test_room_for_graphs_is_left_beside_the_cache(monkeypatch):
     needed = FusedKVCache(*size).num_bytes
     monkeypatch.setattr("engine.models.kv_cache._free_bytes", lambda device: needed + room)
     FusedKVCache(*size, reserve=room)
-    with pytest.raises(OutOfMemoryError, match="a cache of .* positions takes"):
+    with pytest.raises(OutOfMemoryError, match="a cache of"):
         FusedKVCache(*size, reserve=room + 1)
