@@ -48,7 +48,7 @@ def _parts(whole: Tensor, shapes: list[tuple[int, ...]]) -> tuple[Verified, Tens
 
 
 def filter_rows(logits: Tensor, inputs: Inputs) -> Tensor:
-    """logits [B, Q, V], of sampled requests without what min_p, top_k and top_p drop."""
+    """logits [B, Q, V] without what min_p, top_k and top_p drop; of requests that do not filter all that can be drawn."""
     batch, rows, size = logits.shape
 
     def column(name: str) -> Tensor:
@@ -57,7 +57,7 @@ def filter_rows(logits: Tensor, inputs: Inputs) -> Tensor:
     heat, flat = column("temperatures"), logits.reshape(-1, size)
     scaled = flat.double() / heat.where(heat > 0, 1.0)
     kept = keep_all(scaled, column("min_p"), column("top_k"), column("top_p")) > DROPPED
-    return flat.where(kept | (heat == 0), DROPPED).view(batch, rows, size)
+    return flat.where(kept, DROPPED).view(batch, rows, size)
 
 
 def judge(logits: Tensor, inputs: Inputs, depth: int, q: Tensor | None) -> Verified:
