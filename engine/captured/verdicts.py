@@ -48,7 +48,7 @@ def _parts(whole: Tensor, shapes: list[tuple[int, ...]]) -> tuple[Verified, Tens
 
 
 def filter_rows(logits: Tensor, inputs: Inputs) -> Tensor:
-    """logits [B, Q, V] without what min_p, top_k and top_p drop; of requests that do not filter all that can be drawn."""
+    """logits [B, Q, V] without what min_p, top_k and top_p drop."""
     batch, rows, size = logits.shape
 
     def column(name: str) -> Tensor:
