@@ -1,9 +1,7 @@
 """The graphs of one method over one fixed shape of the target's step: its draft loop, and what it takes in after."""
 
-from typing import Any
-
 from engine.captured.dynamic import draft_dynamic
-from engine.captured.graphs import Captured
+from engine.captured.graphs import Captured, Pool
 from engine.captured.loops import FixedTree, draft_chain, draft_tree
 from engine.captured.picking import Drafted, Picker
 from engine.captured.target_step import TargetStep
@@ -21,13 +19,12 @@ class DraftGraphs:
         tree: TokenTree | None,
         dynamic: tuple[int, int] | None,
         step: TargetStep,
-        pool: Any,
+        pool: Pool | None,
     ):
         self._proposer, self._step, self._pool = proposer, step, pool
         self._dynamic = dynamic if step.size.words else None
-        self._device = step.logits.device
         plan = None if tree is None or not step.size.words else plan_of(tree)
-        self._tree = None if plan is None else FixedTree(plan, step.size.batch, self._device)
+        self._tree = None if plan is None else FixedTree(plan, step.size.batch, step.logits.device)
         self._loops: dict[tuple[str, bool], Captured] = {}
         self._taking_in: Captured | None = None
 
@@ -35,12 +32,12 @@ class DraftGraphs:
         """method: how tokens are picked; filtered: some requests draw from a part of the vocabulary."""
         if (method, filtered) not in self._loops:
             picker = Picker(method, self._step.roots, self._step.inputs.device if filtered else None)
-            self._loops[method, filtered] = Captured(lambda: self._propose(picker), self._device, self._pool)
+            self._loops[method, filtered] = Captured(lambda: self._propose(picker), self._pool)
         self._loops[method, filtered].run()
 
     def take_in(self) -> None:
         if self._taking_in is None:
-            self._taking_in = Captured(self._take_in, self._device, self._pool)
+            self._taking_in = Captured(self._take_in, self._pool)
         self._taking_in.run()
 
     def _propose(self, picker: Picker) -> None:

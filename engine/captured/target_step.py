@@ -1,13 +1,12 @@
 """One fixed shape of the target's step: its inputs, and the graphs of the pass, the verdict and the compaction."""
 
 from collections.abc import Sequence as Sequences
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from engine.captured.filling import blank, input_shapes
-from engine.captured.graphs import Captured
+from engine.captured.graphs import Captured, Pool
 from engine.captured.sizes import Size
 from engine.captured.static import StaticInputs
 from engine.captured.verdicts import Verdict, filter_rows, force, judge
@@ -43,10 +42,10 @@ class TargetStep:
     """
 
     def __init__(
-        self, size: Size, taps: Sequences[int], target: Target, cache: FusedKVCache, outputs: Outputs, pool: Any
+        self, size: Size, taps: Sequences[int], target: Target, cache: FusedKVCache, outputs: Outputs, pool: Pool | None
     ):
         self.size = size
-        self._decoder, self._cache, self._pool, self._device = target.decoder, cache, pool, target.device
+        self._decoder, self._cache, self._pool = target.decoder, cache, pool
         self.inputs = StaticInputs(input_shapes(size), target.device)
         blank(self.inputs, cache.num_slots)
         self.inputs.send()
@@ -59,10 +58,10 @@ class TargetStep:
         self.output = TargetOutput(self.logits, {b: outputs.rows(size.num_rows, b) for b in taps})
         self.verdict = Verdict.empty(size, target.device)
         self.q: Tensor | None = None
-        self.forward = Captured(self._forward, target.device, pool)
+        self.forward = Captured(self._forward, pool)
         self._judges: dict[tuple[str, bool], Captured] = {}
         self.judge("target", False)
-        self._compaction = Captured(self._compact, target.device, pool) if size.words else None
+        self._compaction = Captured(self._compact, pool) if size.words else None
 
     def judge(self, kind: str, filtered: bool) -> Captured:
         """The verdict by kind: target, target with q, or synthetic; of logits that requests filter or not."""
@@ -74,7 +73,7 @@ class TargetStep:
                 logits = filter_rows(logits, given) if filtered else logits
                 self.verdict.write(self._found(kind, logits), given)
 
-            self._judges[kind, filtered] = Captured(verdict, self._device, self._pool)
+            self._judges[kind, filtered] = Captured(verdict, self._pool)
         return self._judges[kind, filtered]
 
     def compact(self) -> None:

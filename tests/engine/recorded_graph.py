@@ -40,7 +40,7 @@ class RecordedGraph:
 
     waits: ClassVar[list[str]] = []
 
-    def __init__(self, function: Callable[[], object], device: torch.device, pool: Any = None):
+    def __init__(self, function: Callable[[], object], pool: Any):
         self._recorder, read = Recorder(), torch.Tensor.tolist
         function()  # as a GPU does: what compiles on first use
 

@@ -46,6 +46,7 @@ class Graph:
         self.calls = calls
 
     def capture_begin(self, pool):
+        assert pool == (0, 1)
         self.calls += ["begin", gc.isenabled()]
 
     def capture_end(self):
@@ -64,6 +65,7 @@ def calls(monkeypatch):
         "current_stream": lambda: stream,
         "stream": lambda _: nullcontext(),
         "synchronize": lambda: found.append("wait"),
+        "graph_pool_handle": lambda: (0, 1),
         "CUDAGraph": lambda: Graph(found),
         "Event": Event,
     }.items():
@@ -72,7 +74,7 @@ def calls(monkeypatch):
 
 
 def test_a_graph_is_recorded_once_and_repeated(calls):
-    captured = graphs.Captured(lambda: calls.append("called"), GPU)
+    captured = graphs.Captured(lambda: calls.append("called"), graphs.new_pool(GPU))
     assert calls == ["called", "wait", "begin", False, "called", "end"]
     assert gc.isenabled()
     calls.clear()
@@ -88,7 +90,7 @@ def test_a_recording_that_fails_is_ended(calls):
             raise RuntimeError("not while recording")
 
     with pytest.raises(RuntimeError, match="not while recording"):
-        graphs.Captured(fail, GPU)
+        graphs.Captured(fail, graphs.new_pool(GPU))
     assert calls[-1] == "end"
     assert gc.isenabled()
 
