@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor
 
 from engine import probes
-from engine.captured import resolve_eager
+from engine.captured import EAGER, decoding_by, resolve_eager
 from engine.errors import ConfigError
 from engine.loading import describe, load_target, resolve_device, target_facts
 from engine.metrics.totals import Drafting, Reading
@@ -118,10 +118,8 @@ class Engine(StepLoop):
             "kv_cache_tokens": self._budget.num_tokens,
             "kv_cache_bytes": self._cache.num_bytes,
             "kv_cache_memory": "follows use" if self._cache.is_paged else "allocated at start",
-            "enforce_eager": self._captured is None,
+            "decoding": EAGER if self._captured is None else decoding_by(self._target.device),
         }
-        if self._captured is not None:
-            cache |= self._captured.facts
         return describe(self._target) | self._proposer.host.facts | cache | self._watching.facts
 
     def add_request(

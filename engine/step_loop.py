@@ -3,7 +3,7 @@
 import itertools
 from collections.abc import Mapping
 from operator import lt
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -31,6 +31,9 @@ from engine.step_stats import StepsByBatch
 from engine.stopping import StopChecker
 from engine.text import Text
 from engine.verification import build_verifier
+
+if TYPE_CHECKING:
+    from engine.captured.path import CapturedStats
 
 SpecConfigLike = SpeculativeConfig | Mapping[str, Any] | None
 
@@ -144,6 +147,11 @@ class StepLoop:
     def num_draft_rows(self) -> int:
         """How many rows a draft head (EAGLE, MTP) computed; more where its batches are padded."""
         return self._proposer.num_draft_rows
+
+    @property
+    def captured_stats(self) -> "CapturedStats | None":
+        """What was run in fixed shapes; None for an engine that does not."""
+        return None if self._captured is None else self._captured.stats
 
     def has_unfinished_requests(self) -> bool:
         return not self._scheduler.is_idle

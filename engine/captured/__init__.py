@@ -13,8 +13,14 @@ if TYPE_CHECKING:
     from engine.loading import Target
     from engine.models.kv_cache import KVCache
 
+EAGER = "eager"
 RESERVED_NODES = 8  # a sequence, of the step for which memory is set aside
 FILTER_BYTES = 64  # a number: sorted and not, its place, its share and the sum of those before
+
+
+def decoding_by(device: torch.device) -> str:
+    """What captured steps are, for the record."""
+    return "CUDA graphs" if device.type == "cuda" else "fixed shapes, without graphs"
 
 
 def resolve_eager(wanted: bool | None, kernels: str, device: torch.device) -> bool:

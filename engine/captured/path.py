@@ -6,7 +6,7 @@ method or a request asks for more than the graphs do (see `engine/drafting/fixed
 
 from collections.abc import Hashable
 from collections.abc import Sequence as Sequences
-from typing import Any, cast
+from typing import NamedTuple, cast
 
 import torch
 
@@ -41,6 +41,14 @@ from engine.tree.shape import Shape
 from engine.verification import Verifier, forced_paths, synthetic_rates
 
 
+class CapturedStats(NamedTuple):
+    """Steps that were run so, shapes of the target's step, and the GPU memory that recording those took."""
+
+    num_steps: int = 0
+    num_shapes: int = 0
+    graph_bytes: int = 0
+
+
 class CapturedPath:
     """Steps by their size and what is tapped; graphs of methods by what distinguishes them. Kept for good."""
 
@@ -56,10 +64,8 @@ class CapturedPath:
         self.num_steps = 0
 
     @property
-    def facts(self) -> dict[str, Any]:
-        """For the record: steps run so, shapes there are, and the GPU memory that capturing the target's took."""
-        captured = {"captured_steps": self.num_steps, "captured_shapes": len(self._steps)}
-        return captured | ({"cuda_graph_bytes": self.graph_bytes} if self._target.device.type == "cuda" else {})
+    def stats(self) -> CapturedStats:
+        return CapturedStats(self.num_steps, len(self._steps), self.graph_bytes)
 
     def takes(self, batch: Batch) -> bool:
         """Steps that only decode."""

@@ -143,10 +143,12 @@ def test_a_preempted_request_goes_on():
 
 
 def test_the_environment_says_what_was_captured(pair):
-    captured, eager = (engine.environment() for engine in pair)
-    assert (captured["enforce_eager"], eager["enforce_eager"]) == (False, True)
-    assert captured["captured_steps"] > 0 < captured["captured_shapes"]
-    assert "captured_steps" not in eager
+    captured, eager = pair
+    check(pair, None, wishes())
+    assert captured.environment()["decoding"] == "fixed shapes, without graphs"
+    assert eager.environment()["decoding"] == "eager"
+    assert captured.captured_stats.num_steps > captured.captured_stats.num_shapes > 0
+    assert eager.captured_stats is None
 
 
 def test_a_draft_that_is_to_be_eager_is_drafted_for_by_the_host(pair):
@@ -234,10 +236,10 @@ def test_warm_up_makes_every_shape_that_drafting_asks_for(method, more, shapes):
     engine = load(2, enforce_eager=False)
     engine.configure_speculation(settings_for(method, **more))
     engine.warm_up()
-    made = engine.environment()["captured_shapes"]
+    made = engine.captured_stats.num_shapes
     assert made == 2 * shapes  # for one sequence and for two
     engine.generate(prompts_for(engine)[:4], wishes()[:4])
-    assert engine.environment()["captured_shapes"] == made
+    assert engine.captured_stats.num_shapes == made
 
 
 @pytest.mark.parametrize("method", ["draft_model", "eagle3", "medusa", "mlp_speculator", "mtp"])

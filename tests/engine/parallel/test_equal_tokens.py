@@ -72,7 +72,7 @@ def test_all_methods(one, two, folder, method, given):
 @pytest.mark.parametrize(("method", "given"), FUSED, ids=[f"{method} {len(given)}" for method, given in FUSED])
 def test_fused_layers_in_fixed_steps(one, fixed, folder, method, given):
     agree(one, fixed, method, given, folder)
-    assert fixed.environment()["captured_steps"] > 0
+    assert fixed.captured_stats.num_steps > 0
 
 
 def agree(one, two, method, given, folder):
