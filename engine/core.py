@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor
 
 from engine import probes
-from engine.captured import EAGER, decoding_by, resolve_eager
+from engine.captured import EAGER, captured_by, resolve_eager
 from engine.errors import ConfigError
 from engine.loading import describe, load_target, resolve_device, target_facts
 from engine.metrics.totals import Drafting, Reading
 from engine.metrics.watching import LOCAL, Watching
+from engine.models.kernel_choice import SDPA
 from engine.models.shard import WHOLE, Shard
 from engine.outputs import RequestOutput
 from engine.proposers import resolve
@@ -118,8 +119,10 @@ class Engine(StepLoop):
             "kv_cache_tokens": self._budget.num_tokens,
             "kv_cache_bytes": self._cache.num_bytes,
             "kv_cache_memory": "follows use" if self._cache.is_paged else "allocated at start",
-            "decoding": EAGER if self._captured is None else decoding_by(self._target.device),
+            "steps": EAGER if self._captured is None else captured_by(self._target.device),
         }
+        if self._captured is not None:
+            cache["attention"] = f"tree_attention; prompts that have no shape: {SDPA}"
         return describe(self._target) | self._proposer.host.facts | cache | self._watching.facts
 
     def add_request(

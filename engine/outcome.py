@@ -18,6 +18,7 @@ class Outcome:
     raw_logits    [rows, V] as the target gave them, where a request asks for logprobs
     output        of the target, for `Proposer.observe`; None: the draft has taken in what became final
     is_compacted  whether the accepted nodes are cached as the positions they turned out to be
+    first_row     of the step that `output` has: what was before it, all decoding rows, the draft has taken in
     """
 
     draft: Draft
@@ -27,3 +28,4 @@ class Outcome:
     raw_logits: Tensor | None
     output: TargetOutput | None
     is_compacted: bool = False
+    first_row: int = 0

@@ -63,6 +63,20 @@ def rows_to_process(sequences: Sequences[Sequence], draft: Draft) -> list[Row]:
     return processed
 
 
+def seen_from(seen: Sequences[Seen], first_row: int) -> list[Seen]:
+    """Of those whose rows begin there or later, with rows counted from there."""
+    if not first_row:
+        return list(seen)
+    later = [found for found in seen if found.step_rows.start >= first_row]
+    return [
+        found._replace(
+            rows=[row - first_row for row in found.rows],
+            step_rows=range(found.step_rows.start - first_row, found.step_rows.stop - first_row),
+        )
+        for found in later
+    ]
+
+
 def seen_rows(batch: Batch, draft: Draft, verification: Verification) -> list[Seen]:
     """The rows of the step that are final, of the sequences that go on."""
     seen, row = [], 0

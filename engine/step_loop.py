@@ -22,7 +22,7 @@ from engine.outcome import Outcome
 from engine.outputs import RequestOutput
 from engine.proposers import resolve
 from engine.ragged_path import RaggedPath
-from engine.rows import seen_rows
+from engine.rows import seen_from, seen_rows
 from engine.scheduler import Scheduler
 from engine.sequence import Batch, Sequence
 from engine.speculative_config import SpeculativeConfig
@@ -61,7 +61,7 @@ class StepLoop:
         reserve = 0 if enforce_eager else graph_reserve(target, max_num_seqs)
         self._cache = cache_type(target.kernels)(target.config, *size, budget=kv_cache_tokens, reserve=reserve)
         self._ragged = RaggedPath(target, self._cache)
-        self._captured = None if enforce_eager else captured_path(target, self._cache, max_num_seqs)
+        self._captured = None if enforce_eager else captured_path(target, self._cache, max_num_seqs, max_batched)
         self._laps = laps_for(target.device)
         self._scheduler = Scheduler(self._cache, max_batched, self._budget)
         self._stops = StopChecker(target.config.eos_token_ids, lambda: text.backend)
@@ -111,7 +111,8 @@ class StepLoop:
         finished = self._commit(batch, outcome, clock())
         if outcome.output is not None:
             self._laps.begin()
-            self._proposer.observe(seen_rows(batch, outcome.draft, outcome.verification), outcome.output)
+            seen = seen_rows(batch, outcome.draft, outcome.verification)
+            self._proposer.observe(seen_from(seen, outcome.first_row), outcome.output)
             self._laps.lap("draft")
         self._count(batch, outcome, t0)
         return finished

@@ -18,7 +18,7 @@ RESERVED_NODES = 8  # a sequence, of the step for which memory is set aside
 FILTER_BYTES = 64  # a number: sorted and not, its place, its share and the sum of those before
 
 
-def decoding_by(device: torch.device) -> str:
+def captured_by(device: torch.device) -> str:
     """What captured steps are, for the record."""
     return "CUDA graphs" if device.type == "cuda" else "fixed shapes, without graphs"
 
@@ -35,13 +35,13 @@ def resolve_eager(wanted: bool | None, kernels: str, device: torch.device) -> bo
     return wanted
 
 
-def captured_path(target: "Target", cache: "KVCache", max_num_seqs: int) -> "CapturedPath":
+def captured_path(target: "Target", cache: "KVCache", max_num_seqs: int, max_batched: int) -> "CapturedPath":
     """On a CPU the same steps run without a graph: for tests."""
     from engine.captured.path import CapturedPath
     from engine.models.fused_cache import FusedKVCache
 
     assert isinstance(cache, FusedKVCache), "fused kernels have a fused cache"
-    return CapturedPath(target, cache, max_num_seqs)
+    return CapturedPath(target, cache, max_num_seqs, max_batched)
 
 
 def graph_reserve(target: "Target", max_num_seqs: int) -> int:

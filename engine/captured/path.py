@@ -12,7 +12,7 @@ import torch
 
 from engine.captured import filling, verdicts
 from engine.captured.draft_graphs import DraftGraphs
-from engine.captured.graphs import new_pool, reserved_bytes
+from engine.captured.graphs import reserved_bytes
 from engine.captured.intents import (
     Intent,
     as_draft,
@@ -24,6 +24,7 @@ from engine.captured.intents import (
     tree_of,
     verdict_kind,
 )
+from engine.captured.prompts import NOTHING, Prompts
 from engine.captured.sizes import Size, batch_buckets, bucket
 from engine.captured.static import Report
 from engine.captured.target_step import Outputs, TargetStep
@@ -42,20 +43,22 @@ from engine.verification import Verifier, forced_paths, synthetic_rates
 
 
 class CapturedStats(NamedTuple):
-    """Steps that were run so, shapes of the target's step, and the GPU memory that recording those took."""
+    """Steps that were run so, shapes of the target's step and of prompts', and the GPU memory that the former took."""
 
     num_steps: int = 0
     num_shapes: int = 0
+    num_prompt_shapes: int = 0
     graph_bytes: int = 0
 
 
 class CapturedPath:
     """Steps by their size and what is tapped; graphs of methods by what distinguishes them. Kept for good."""
 
-    def __init__(self, target: Target, cache: FusedKVCache, max_num_seqs: int):
+    def __init__(self, target: Target, cache: FusedKVCache, max_num_seqs: int, max_batched: int):
         self._target, self._cache = target, cache
+        self._prompts = Prompts(target, cache, max_batched)
         self._buckets = batch_buckets(max_num_seqs)
-        self._outputs, self._pool = Outputs(target), new_pool(target.device)
+        self._outputs, self._pool = Outputs(target), self._prompts.pool
         self._report = Report(target.device)
         self._steps: dict[tuple[Size, tuple[int, ...]], TargetStep] = {}
         self._drafts: dict[tuple[TargetStep, Hashable], DraftGraphs] = {}
@@ -65,16 +68,26 @@ class CapturedPath:
 
     @property
     def stats(self) -> CapturedStats:
-        return CapturedStats(self.num_steps, len(self._steps), self.graph_bytes)
+        return CapturedStats(self.num_steps, len(self._steps), self._prompts.num_shapes, self.graph_bytes)
 
     def takes(self, batch: Batch) -> bool:
-        """Steps that only decode."""
-        return bool(batch.decoding) and not batch.prefilling
+        """Steps that only decode; of the others those whose chunks have a shape, where nobody wants logprobs."""
+        return not batch.prefilling or self._prompts.take(batch)
 
     def run(self, batch: Batch, limits: Sequences[int], proposer: Proposer, verifier: Verifier, laps: Laps) -> Outcome:
-        sequences = batch.decoding
         self.num_steps += 1
         laps.begin()
+        decoded = self._decode(batch.decoding, limits, proposer, verifier, laps) if batch.decoding else NOTHING
+        return self._prompts.run(batch, decoded, proposer.taps, verifier, laps) if batch.prefilling else decoded
+
+    def _decode(
+        self,
+        sequences: list[Sequence],
+        limits: Sequences[int],
+        proposer: Proposer,
+        verifier: Verifier,
+        laps: Laps,
+    ) -> Outcome:
         intent = intend(sequences, limits, proposer, self._buckets)
         step = self.step(intent.size, proposer)
         self._fill(step, sequences, intent, proposer)
@@ -96,7 +109,7 @@ class CapturedPath:
         draft = intent.draft or as_draft(intent, *drafted)
         output = None if takes_in else self._ragged(step, intent.counts, with_logits=False)
         num_rows = len(sequences) + sum(intent.counts)
-        return Outcome(draft, verification, [], num_rows, None, output, is_compacted=True)
+        return Outcome(draft, verification, [], num_rows, None, output, True, 0 if output else num_rows)
 
     def step(self, size: Size, proposer: Proposer) -> TargetStep:
         """The target's step of this size, made when first asked for."""
@@ -126,6 +139,7 @@ class CapturedPath:
         for batch in (size for size in self._buckets if size <= bucket(most, self._buckets)):
             for size in sizes_to_warm(batch, depth, proposer):
                 self._warm(self.step(size, proposer), proposer)
+        self._prompts.warm_up(proposer.taps)
 
     def _warm(self, step: TargetStep, proposer: Proposer) -> None:
         filling.blank(step.inputs, self._cache.num_slots)

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from engine import Engine, SamplingParams, sampler
-from engine.captured import draft_graphs, target_step
+from engine.captured import draft_graphs, prompt_step, target_step
+from engine.captured.prompt_step import prompt_buckets
 from engine.captured.sizes import batch_buckets, bucket, node_bucket
 from engine.errors import ConfigError
 from tests.engine.captured_cases import MODEL, ROOT, TREE, load, prompts_for, run, wishes
@@ -131,6 +132,25 @@ def test_drafts_shortened_by_the_end_of_the_positions():
             assert found[0] == found[1]
 
 
+def test_chunks_of_prompts_have_shapes_too(monkeypatch):
+    """Long ones beside short ones; beyond the longest shape, and with logprobs, they go as they come."""
+    monkeypatch.setattr(prompt_step, "LONGEST", 40)
+    both = [load(3, enforce_eager=eager, max_num_batched_tokens=50) for eager in (False, True)]
+    ragged, run_ragged = [], both[0]._ragged.run
+    monkeypatch.setattr(both[0]._ragged, "run", lambda *given: ragged.append(1) or run_ragged(*given))
+    prompts = [tokens[:length] for tokens, length in zip(prompts_for(both[0]), (3, 17, 9, 30, 25, 40), strict=False)]
+    for method in ("eagle3", "draft_model", "none"):
+        check(both, settings_for(method) if method != "none" else None, wishes(ignore_eos=True))
+        found = [run(engine, settings_for("medusa"), wishes(), prompts) for engine in both]
+        assert found[0] == found[1]
+    assert both[0].captured_stats.num_prompt_shapes > 2
+    before = len(ragged)
+    run(both[0], None, wishes(), prompts)
+    assert len(ragged) == before
+    run(both[0], None, wishes(logprobs=1), prompts)
+    assert len(ragged) > before
+
+
 def test_drafts_are_cut_by_batch_size_and_by_a_schedule(pair):
     for more in ({"disable_by_batch_size": 2}, {"num_speculative_tokens_per_batch_size": [[1, 2, 4], [3, 8, 1]]}):
         check(pair, settings_for("eagle3", **more), wishes())
@@ -145,8 +165,8 @@ def test_a_preempted_request_goes_on():
 def test_the_environment_says_what_was_captured(pair):
     captured, eager = pair
     check(pair, None, wishes())
-    assert captured.environment()["decoding"] == "fixed shapes, without graphs"
-    assert eager.environment()["decoding"] == "eager"
+    assert captured.environment()["steps"] == "fixed shapes, without graphs"
+    assert eager.environment()["steps"] == "eager"
     assert captured.captured_stats.num_steps > captured.captured_stats.num_shapes > 0
     assert eager.captured_stats is None
 
@@ -164,7 +184,7 @@ def test_a_draft_that_is_to_be_eager_is_drafted_for_by_the_host(pair):
 @pytest.fixture
 def recorded(monkeypatch):
     """An engine whose steps are recorded and repeated, as CUDA graphs are."""
-    for module in (target_step, draft_graphs):
+    for module in (target_step, draft_graphs, prompt_step):
         monkeypatch.setattr(module, "Captured", RecordedGraph)
     monkeypatch.setattr(RecordedGraph, "waits", [])
     return load(5, enforce_eager=False)
@@ -218,6 +238,9 @@ def test_shapes_come_in_buckets():
     assert batch_buckets(40) == [1, 2, 4, 8, 16, 24, 32, 40]
     assert [bucket(n, batch_buckets(40)) for n in (1, 3, 8, 9, 33)] == [1, 4, 8, 16, 40]
     assert [node_bucket(n) for n in (0, 5, 16, 17, 30)] == [0, 5, 16, 24, 32]
+    assert prompt_buckets(12) == [16]
+    assert prompt_buckets(130) == [16, 32, 64, 128, 192]
+    assert prompt_buckets(8192)[-1] == 2048
 
 
 @pytest.mark.parametrize(
