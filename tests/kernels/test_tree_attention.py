@@ -73,14 +73,16 @@ def test_any_number_of_splits_gives_the_same(splits):
 
 
 def launches() -> None:
-    """A decoding step, small and large trees of a Llama-3.1-8B shape; the largest head with a window; exact blocks."""
+    """A decoding step, small and large trees and a prompt's chunk of a Llama-3.1-8B shape; the largest head with a
+    window; exact blocks.
+    """
     from kernels.tree_attention.triton import attend
 
     def launch(q_len, dtype, *, heads=32, kv_heads=8, dim=128, blocks=1, batch=4, **options):
         query = torch.empty(batch, q_len, heads, dim, dtype=dtype, device="meta")
         cache = torch.empty(4096, 2 * kv_heads * dim, dtype=dtype, device="meta")
         words = options.pop("words", 1)
-        masks = torch.empty(batch, q_len, words, dtype=torch.int64, device="meta") if q_len > 1 else None
+        masks = torch.empty(batch, q_len, words, dtype=torch.int64, device="meta") if q_len > 1 and words else None
         index = torch.empty(batch, dtype=torch.int64, device="meta")
         table = torch.empty(batch, blocks, dtype=torch.int32, device="meta")
         attend(query, cache, table, index, index, masks, 0.1, 2048 // blocks, **options)
@@ -88,6 +90,7 @@ def launches() -> None:
     launch(1, torch.bfloat16)
     launch(8, torch.float16)
     launch(64, torch.bfloat16, words=2)
+    launch(512, torch.bfloat16, words=0, batch=1)
     launch(64, torch.bfloat16, dim=256, window=512)
     launch(4, torch.float32, dim=80, blocks=128, splits=1)
 
