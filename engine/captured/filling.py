@@ -31,6 +31,7 @@ def input_shapes(size: Size) -> dict[str, tuple[int, ...]]:
 
 def blank(inputs: StaticInputs, nobody: int) -> None:
     """No sequences at all: a step over this changes nothing. `nobody` is the state row that belongs to none."""
+    inputs.settle()
     for values in inputs.host.values():
         values[...] = 0
     inputs.host["counts"][:], inputs.host["rows"][:] = -1, -1
@@ -42,6 +43,7 @@ def fill(
     inputs: StaticInputs, sequences: Sequences[Sequence], counts: Sequences[int], limits: Sequences[int], nobody: int
 ) -> None:
     """Chains of counts[i] nodes, at most limits[i] levels, for sequences[i]; the rest of the batch is nobody's."""
+    inputs.settle()
     host, used = inputs.host, len(sequences)
     host["limits"][:used] = limits
     starts = np.array([sequence.num_computed for sequence in sequences])

@@ -48,6 +48,7 @@ class PromptStep:
         return TargetOutput(self._logits.clone(), {b: states[:count].clone() for b, states in self._taps.items()})
 
     def _fill(self, sequence: Sequence, count: int) -> None:
+        self._inputs.settle()  # two chunks of a step may be of one shape
         host, start = self._inputs.host, sequence.num_computed
         offsets = np.arange(host["rows"].shape[1])
         host["tokens"][0, :count] = sequence.tokens[start : start + count]

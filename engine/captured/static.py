@@ -22,6 +22,7 @@ class StaticInputs:
         on_gpu = device.type == "cuda"
         self._from = torch.zeros(total, dtype=torch.int64, pin_memory=on_gpu)
         self._to = torch.zeros(total, dtype=torch.int64, device=device) if on_gpu else self._from
+        self._sent = torch.cuda.Event() if on_gpu else None
         self.host: dict[str, np.ndarray] = {}
         self.device: dict[str, Tensor] = {}
         begin = 0
@@ -33,10 +34,16 @@ class StaticInputs:
             self.host[name], self.device[name] = ours.numpy().reshape(shape), theirs.view(shape)
             begin = end + sizes[name] % 2
 
+    def settle(self) -> None:
+        """Wait until what was sent last is there: only then may the host's numbers change."""
+        if self._sent is not None:
+            self._sent.synchronize()
+
     def send(self) -> None:
-        """Bring the host's numbers over. They must stay as they are until the device was waited for."""
-        if self._to is not self._from:
+        """Begin to bring the host's numbers over."""
+        if self._sent is not None:
             self._to.copy_(self._from, non_blocking=True)
+            self._sent.record()
 
 
 class Report:

@@ -121,6 +121,24 @@ def test_a_report_is_waited_for_once(calls, monkeypatch):
     assert len(waited) == 2
 
 
+def test_numbers_are_not_changed_before_they_are_sent(calls, monkeypatch):
+    zeros, waited = torch.zeros, []
+    plain = {"pin_memory": None, "device": None}
+    monkeypatch.setattr(
+        torch, "zeros", lambda *shape, **options: zeros(*shape, **{k: v for k, v in options.items() if k not in plain})
+    )
+    monkeypatch.setattr(Event, "synchronize", lambda self: waited.append(self.at))
+    inputs = static.StaticInputs({"slots": (3,), "temperatures": (2,)}, GPU)
+    for number in (1, 2):
+        inputs.settle()
+        inputs.host["slots"][:], inputs.host["temperatures"][:] = number, number / 2
+        assert inputs.device["slots"].tolist() == [number - 1] * 3
+        inputs.send()
+        assert inputs.device["slots"].tolist() == [number] * 3
+        assert inputs.device["temperatures"].tolist() == [number / 2] * 2
+    assert waited == [0, Event.now - 1]
+
+
 def test_room_for_graphs_is_left_beside_the_cache(monkeypatch):
     config = read_config(MODEL)
     target = SimpleNamespace(device=GPU, config=config, dtype=torch.float32)
