@@ -210,10 +210,11 @@ class Engine(StepLoop):
         self._must_be_idle("warm_up")
         most = min(max_batch or self._cache.num_slots, self._cache.num_slots)
         depth = min(self.speculative_config.num_speculative_tokens or 0, self.max_model_len - 1)
-        shapes = probes.draft_shapes(self.speculative_config, depth)
-        probes.run_shapes(self._target.decoder, self._cache, most, shapes)
         if self._captured is not None:
             self._captured.warm_up(most, depth, self._proposer)
+        else:
+            shapes = probes.draft_shapes(self.speculative_config, depth)
+            probes.run_shapes(self._target.decoder, self._cache, most, shapes)
         self._cache.release_all()
 
     def next_token_scores(
