@@ -18,20 +18,26 @@ from engine.models.fused_cache import FusedKVCache
 
 
 class Outputs:
-    """Where the target's steps leave logits [rows, V] and taps [rows, H]: one memory for all sizes."""
+    """Where steps leave logits [rows, V], taps [rows, H] and q [rows, V]: one memory for all sizes."""
 
     def __init__(self, target: Target):
         self._target = target
-        self._kept: dict[int | None, Tensor] = {}  # by boundary; None: logits
+        self._kept: dict[int | str, Tensor] = {}
 
-    def rows(self, count: int, boundary: int | None = None) -> Tensor:
-        """The first `count` rows. What was given out before stays valid."""
-        held = self._kept.get(boundary)
+    def logits(self, rows: int) -> Tensor:
+        """The first rows; what was given out before stays valid. Of q and taps alike."""
+        return self._rows("logits", rows, self._target.config.vocab_size, torch.float32)
+
+    def q(self, rows: int) -> Tensor:
+        return self._rows("q", rows, self._target.config.vocab_size, torch.float64)
+
+    def tap(self, boundary: int, rows: int) -> Tensor:
+        return self._rows(boundary, rows, self._target.config.hidden_size, self._target.dtype)
+
+    def _rows(self, name: int | str, count: int, width: int, dtype: torch.dtype) -> Tensor:
+        held = self._kept.get(name)
         if held is None or len(held) < count:
-            target = self._target
-            width = target.config.vocab_size if boundary is None else target.config.hidden_size
-            dtype = torch.float32 if boundary is None else target.dtype
-            held = self._kept[boundary] = torch.zeros(count, width, dtype=dtype, device=target.device)
+            held = self._kept[name] = torch.zeros(count, width, dtype=dtype, device=self._target.device)
         return held[:count]
 
 
@@ -54,8 +60,9 @@ class TargetStep:
             given["slots"], given["states"], given["tokens"][:, 0], given["before"], given["starts"],
             given["there"], given["seeds"], given["temperatures"],
         )  # fmt: skip
-        self.logits = outputs.rows(size.num_rows)
-        self.output = TargetOutput(self.logits, {b: outputs.rows(size.num_rows, b) for b in taps})
+        self.logits = outputs.logits(size.num_rows)
+        self.output = TargetOutput(self.logits, {b: outputs.tap(b, size.num_rows) for b in taps})
+        self._outputs = outputs
         self.verdict = Verdict.empty(size, target.device)
         self.q: Tensor | None = None
         self.forward = Captured(self._forward, pool)
@@ -86,7 +93,7 @@ class TargetStep:
         if q is None:
             return
         if self.q is None:
-            self.q = torch.zeros_like(q)
+            self.q = self._outputs.q(q.shape[0] * q.shape[1]).view(q.shape)
         self.q.copy_(q)
 
     def _forward(self) -> None:
