@@ -136,9 +136,10 @@ class CapturedPath:
     @torch.inference_mode()
     def warm_up(self, most: int, depth: int, proposer: Proposer) -> None:
         """Make and run every step of up to `most` sequences with drafts of up to `depth` levels, with nobody there."""
-        for batch in (size for size in self._buckets if size <= bucket(most, self._buckets)):
-            for size in sizes_to_warm(batch, depth, proposer):
-                self._warm(self.step(size, proposer), proposer)
+        batches = [size for size in self._buckets if size <= bucket(most, self._buckets)]
+        sizes = [size for batch in batches for size in sizes_to_warm(batch, depth, proposer)]
+        for size in sorted(sizes, key=lambda size: -size.num_rows):  # the largest makes the memory that all share
+            self._warm(self.step(size, proposer), proposer)
         self._prompts.warm_up(proposer.taps)
 
     def _warm(self, step: TargetStep, proposer: Proposer) -> None:

@@ -260,6 +260,8 @@ def test_warm_up_makes_every_shape_that_drafting_asks_for(method, more, shapes):
     engine.configure_speculation(settings_for(method, **more))
     engine.warm_up()
     made = engine.captured_stats.num_shapes
+    logits = {step.logits.untyped_storage().data_ptr() for step in engine._captured._steps.values()}
+    assert len(logits) == 1  # all in the memory of the largest
     assert made == 2 * shapes  # for one sequence and for two
     engine.generate(prompts_for(engine)[:4], wishes()[:4])
     assert engine.captured_stats.num_shapes == made
