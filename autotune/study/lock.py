@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
@@ -24,6 +26,17 @@ class StudyLock:
 
     def release(self) -> None:
         self._file.close()
+
+
+@contextmanager
+def kept_unless_raised(lock: StudyLock | None) -> Iterator[None]:
+    """Release the lock of a study that could not be opened after all: its error may be held on to."""
+    try:
+        yield
+    except BaseException:
+        if lock is not None:
+            lock.release()
+        raise
 
 
 def _lock(file: IO[str]) -> None:

@@ -16,7 +16,7 @@ from autotune.space import Space
 from autotune.study.database import open_storage
 from autotune.study.joining import join
 from autotune.study.ledger import COMPLETED, Ledger
-from autotune.study.lock import StudyLock
+from autotune.study.lock import StudyLock, kept_unless_raised
 from autotune.study.naming import base_name, is_shared, sqlite_file, storage_url, without_password
 
 SCHEDULE_PLAN = "schedule"
@@ -59,6 +59,11 @@ def find_study(settings: Settings, model: Path) -> Found:
     url = storage_url(settings, base)
     file = sqlite_file(url)
     lock = StudyLock(file, base) if file is not None and file.parent.is_dir() else None
+    with kept_unless_raised(lock):
+        return _find(settings, base, url, lock)
+
+
+def _find(settings: Settings, base: str, url: str, lock: StudyLock | None) -> Found:
     storage = open_storage(url, settings.study)
     ended = {s.study_name: bool(s.user_attrs.get(COMPLETED)) for s in optuna.get_all_study_summaries(storage)}
     name = choose_name(base, ended, settings.study.resume)
@@ -72,12 +77,13 @@ def find_study(settings: Settings, model: Path) -> Found:
 def open_study(settings: Settings, space: Space, model: Path, say: Callable[[str], None]) -> OpenStudy:
     """UsageError for a storage that cannot be opened, a study in use, or one with other dimensions or terms."""
     study, storage, url, lock, ended = find_study(settings, model)
-    _check_dimensions(study, space)
-    if is_shared(url):
-        ledger: Ledger = join(study, storage, settings, space, say, anew=ended)
-    else:
-        ledger = Ledger(study, space, settings.study)
-    ledger.begin()
+    with kept_unless_raised(lock):
+        _check_dimensions(study, space)
+        if is_shared(url):
+            ledger: Ledger = join(study, storage, settings, space, say, anew=ended)
+        else:
+            ledger = Ledger(study, space, settings.study)
+        ledger.begin()
     return OpenStudy(ledger, without_password(url), lock)
 
 

@@ -230,8 +230,9 @@ def test_a_study_of_others_is_not_joined(tmp_path: Path) -> None:
 
     begin("objective=pareto", "objective.metrics=[tpot,ttft]")
     begin("objective=pareto", "objective.metrics=[tpot,ttft]", "objective.rule=balanced")
-    with pytest.raises(UsageError, match="was begun for tpot, ttft, here it is ttft, tpot"):
+    with pytest.raises(UsageError, match="was begun for tpot, ttft, here it is ttft, tpot") as raised:
         begin("objective=pareto", "objective.metrics=[ttft,tpot]")
+    assert raised.value.__traceback__ is not None  # held on to, as a caller may; the study is free all the same
     with pytest.raises(UsageError, match="was begun for tpot, ttft, here it is tpot;"):
         begin()
 

@@ -90,7 +90,8 @@ def proof():
 def test_what_each_comparison_runs_on(proof):
     found = {name: engine.environment() for name, engine in proof.engines.items()}
     assert [found[name]["kernels"] for name in ("torch", "eager", "captured")] == ["torch", *["fused (references)"] * 2]
-    assert [found[name]["enforce_eager"] for name in ("torch", "eager", "captured")] == [True, True, False]
+    kinds = [found[name]["steps"] for name in ("torch", "eager", "captured")]
+    assert kinds == ["eager", "eager", "fixed shapes, without graphs"]
 
 
 def test_a_method_that_changes_tokens_or_never_drafts_is_told(proof, monkeypatch):
