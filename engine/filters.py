@@ -7,6 +7,16 @@ DROPPED = float("-inf")
 AT_ONCE = 64  # rows: sorting takes many times the memory of the logits
 
 
+def tempered(logits: Tensor, temperatures: Tensor) -> Tensor:
+    """logits [n, V] divided by temperatures [n, 1], float64; those of greedy requests as they are."""
+    return logits.double() / temperatures.where(temperatures > 0, 1.0)
+
+
+def per_row(values: Tensor, rows: int) -> Tensor:
+    """[B] of sequences -> [B * rows, 1] of their rows."""
+    return values[:, None].expand(-1, rows).reshape(-1, 1)
+
+
 def drop_unlikely(logits: Tensor, min_p: Tensor) -> Tensor:
     """logits [n, V] float64, divided by temperature; min_p [n, 1]: the least share of the highest chance, 0 is off."""
     floor = logits.max(-1, keepdim=True).values + min_p.log()

@@ -12,7 +12,7 @@ from torch import Tensor
 from engine.drafting.chains import Stepper
 from engine.drafting.dynamic import likeliest
 from engine.drafting.fixed import FixedLevel, Roots
-from engine.tree.masks import NUM_BITS
+from engine.tree.masks import NUM_BITS, words_for
 
 NEVER = float("-inf")
 
@@ -41,13 +41,12 @@ def draft_dynamic(stepper: Stepper, roots: Roots, limits: Tensor, depth: int, to
     levels = [Made(tokens, scores, torch.full_like(tokens, -1))]
     beam = torch.arange(width, device=tokens.device).expand_as(tokens)
     above = torch.zeros_like(beam)
-    masks = beam.new_zeros(len(beam), 1, -(-max(width * (depth - 1), 1) // NUM_BITS))
+    masks = beam.new_zeros(len(beam), 1, words_for(width * (depth - 1)))
     for d in range(1, depth):
         rows = torch.arange(len(beam), device=beam.device)[:, None] * masks.shape[1] + above
         stepper.narrow(rows.flatten())
         masks = _masks(masks, above, (d - 1) * width)
-        fed = FixedLevel(roots, d - 1, (d - 1) * width, width, torch.full((width,), d, device=beam.device), masks)
-        stepper.feed(levels[-1].tokens.gather(1, beam).flatten(), fed)
+        stepper.feed(levels[-1].tokens.gather(1, beam).flatten(), FixedLevel(roots, d - 1, (d - 1) * width, masks))
         levels.append(_grow(stepper.logits(), levels[-1].scores.gather(1, beam), beam))
         beam = levels[-1].scores.topk(width).indices
         above = beam // width

@@ -34,8 +34,7 @@ def blank(inputs: StaticInputs, nobody: int) -> None:
     inputs.settle()
     for values in inputs.host.values():
         values[...] = 0
-    inputs.host["counts"][:], inputs.host["rows"][:] = -1, -1
-    inputs.host["states"][:] = nobody
+    _absent(inputs.host, 0, nobody)
     inputs.host["parents"][:] = np.arange(-1, inputs.host["parents"].shape[1] - 1)
 
 
@@ -54,7 +53,6 @@ def fill(
     host["before"][:used] = [sequence.tokens[-2] for sequence in sequences]
     host["seeds"][:used] = [signed(sequence.seed) for sequence in sequences]
     host["temperatures"][:used] = [sequence.params.temperature for sequence in sequences]
-    _fill_filters(host, sequences)
     host["starts"][:used], host["prefix"][:used], host["there"][:used] = starts, starts + 1, 1
     host["counts"][:used], host["lengths"][:used] = drafted, 1 + drafted
     offsets = np.arange(host["rows"].shape[1])
@@ -64,7 +62,9 @@ def fill(
     _absent(host, used, nobody)
 
 
-def _fill_filters(host: Arrays, sequences: Sequences[Sequence]) -> None:
+def fill_filters(inputs: StaticInputs, sequences: Sequences[Sequence]) -> None:
+    """What requests drop of the vocabulary: for steps in which one does."""
+    host = inputs.host
     for i, params in enumerate(sequence.params for sequence in sequences):
         if params.is_filtered:
             host["top_k"][i] = params.top_k if params.top_k > 0 else EVERY

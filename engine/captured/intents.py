@@ -9,7 +9,7 @@ from engine.drafting.fixed import FixedProposer
 from engine.proposers.base import Proposer
 from engine.ragged_path import drafted
 from engine.sequence import Sequence
-from engine.tree.masks import NUM_BITS
+from engine.tree.masks import words_for
 from engine.tree.shape import Shape, chain, shape_of
 from engine.tree.token_tree import TokenTree
 
@@ -19,13 +19,17 @@ ON_DEVICE = ("standard", "synthetic")  # ways of verifying that graphs know
 class Intent(NamedTuple):
     """How a step is drafted: on the device (draft None; counts are how many nodes are verified), or already.
 
-    limits are the most levels of each sequence.
+    limits are the most levels of each sequence; method is how drafted tokens are picked, see drafting/sampling.py.
+    is_plain: the device can verify; is_filtered: some are drawn from a part of the vocabulary.
     """
 
     draft: Draft | None
     counts: list[int]
     limits: Sequences[int]
     size: Size
+    method: str
+    is_plain: bool
+    is_filtered: bool
 
 
 def intend(
@@ -33,12 +37,17 @@ def intend(
 ) -> Intent:
     """Drafts what the host must draft; what the device can is left to it."""
     batch = bucket(len(sequences), buckets)
-    if _on_device(sequences, limits, proposer):
-        limits = proposer.fixed_limits(sequences, limits)
-        counts = [proposer.fixed_nodes(limit) for limit in limits]
-        return Intent(None, counts, limits, size_of(batch, max(limits), proposer))
+    method = "greedy" if all(sequence.params.is_greedy for sequence in sequences) else proposer.sample_method
+    is_plain = _is_plain(sequences, proposer)
+    how = method, is_plain, any(sequence.params.is_filtered for sequence in sequences)
+    # Samples of logits that more was done to, and what they were drawn from for rules of the host, are the host's.
+    if (method == "greedy" or is_plain) and _is_fixed(proposer):
+        fixed = proposer.fixed_limits(sequences, limits)
+        if any(fixed) and cast(FixedProposer, proposer).host_ready(sequences, fixed):
+            counts = [proposer.fixed_nodes(limit) for limit in fixed]
+            return Intent(None, counts, fixed, size_of(batch, max(fixed), proposer), *how)
     draft = drafted(proposer, sequences, limits)
-    return Intent(draft, list(draft.counts), limits, size_of(batch, max(draft.counts), proposer))
+    return Intent(draft, list(draft.counts), limits, size_of(batch, max(draft.counts), proposer), *how)
 
 
 def size_of(batch: int, deepest: int, proposer: Proposer) -> Size:
@@ -51,10 +60,10 @@ def size_of(batch: int, deepest: int, proposer: Proposer) -> Size:
         return Size(batch, 0, 0, 0)
     if proposer.dynamic is not None:
         nodes = proposer.dynamic[1]
-        return Size(batch, nodes, min(nodes, most), _words(nodes))
+        return Size(batch, nodes, min(nodes, most), words_for(nodes))
     if proposer.tree is not None:
         nodes = len(proposer.tree)
-        return Size(batch, nodes, proposer.tree.depth, _words(nodes))
+        return Size(batch, nodes, proposer.tree.depth, words_for(nodes))
     nodes = max(min(node_bucket(deepest), most), deepest)
     return Size(batch, nodes, nodes, 0)
 
@@ -64,23 +73,13 @@ def sizes_to_warm(batch: int, depth: int, proposer: Proposer) -> list[Size]:
     return list(dict.fromkeys(size_of(batch, deepest, proposer) for deepest in range(depth + 1)))
 
 
-def draws(sequences: Sequences[Sequence], proposer: Proposer) -> str:
-    """How drafted tokens are picked in this step."""
-    return "greedy" if all(sequence.params.is_greedy for sequence in sequences) else proposer.sample_method
-
-
-def is_filtered(sequences: Sequences[Sequence]) -> bool:
-    """Whether one of them is drawn from a part of the vocabulary."""
-    return any(sequence.params.is_filtered for sequence in sequences)
-
-
-def verdict_kind(sequences: Sequences[Sequence], intent: Intent, proposer: Proposer) -> str | None:
+def verdict_kind(intent: Intent, proposer: Proposer) -> str | None:
     """Which verdict the device gives; None: the host does."""
-    if not _is_plain(sequences, proposer) or (intent.draft is not None and intent.draft.probs is not None):
+    if not intent.is_plain or (intent.draft is not None and intent.draft.probs is not None):
         return None
     if proposer.config.rejection_sample_method == "synthetic":
         return "synthetic"
-    drew = intent.draft is None and draws(sequences, proposer) == "probabilistic"
+    drew = intent.draft is None and intent.method == "probabilistic"
     return "target with q" if drew else "target"
 
 
@@ -107,20 +106,12 @@ def tree_of(proposer: Proposer) -> TokenTree:
     return proposer.tree
 
 
-def _on_device(sequences: Sequences[Sequence], limits: Sequences[int], proposer: Proposer) -> bool:
-    """Samples of logits that more was done to, and what they were drawn from for rules of the host, are the host's."""
+def _is_fixed(proposer: Proposer) -> bool:
+    """What synthetic acceptance forces needs a shape that the host knows."""
     is_synthetic = proposer.config.rejection_sample_method == "synthetic"
-    if proposer.fixed_key is None or (is_synthetic and proposer.dynamic is not None):  # what is forced needs the shape
-        return False
-    limits = proposer.fixed_limits(sequences, limits)
-    can_draw = draws(sequences, proposer) == "greedy" or _is_plain(sequences, proposer)
-    return any(limits) and can_draw and cast(FixedProposer, proposer).host_ready(sequences, limits)
+    return proposer.fixed_key is not None and not (is_synthetic and proposer.dynamic is not None)
 
 
 def _is_plain(sequences: Sequences[Sequence], proposer: Proposer) -> bool:
     rule = proposer.config.rejection_sample_method or "standard"
     return rule in ON_DEVICE and all(sequence.params.is_plain for sequence in sequences)
-
-
-def _words(nodes: int) -> int:
-    return -(-nodes // NUM_BITS)

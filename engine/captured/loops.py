@@ -58,13 +58,11 @@ def draft_tree(stepper: Stepper, roots: Roots, tree: FixedTree, picker: Picker) 
     """The whole tree for every sequence."""
     plan, found = tree.plan, list[Drafted]()
     for d in range(plan.tree.depth):
-        nodes = len(plan.fed[d])
         if d:
             above, ranks, masks = tree.above[d - 1], tree.ranks[d - 1], tree.masks[d - 1]
             picked = found[-1].tokens.view(-1, plan.width[d - 1])
             stepper.narrow(above)
-            depths = torch.full((nodes,), d, device=above.device)
-            level = FixedLevel(roots, d - 1, plan.first[d - 1], nodes, depths, masks)
+            level = FixedLevel(roots, d - 1, plan.first[d - 1], masks)
             stepper.feed(picked.index_select(0, above).gather(1, ranks[:, None])[:, 0], level)
         found.append(picker.several(stepper.logits(), d, plan.width[d]))
     whole = _joined(found)

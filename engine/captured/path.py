@@ -10,15 +10,13 @@ from typing import NamedTuple, cast
 
 import torch
 
-from engine.captured import filling, verdicts
+from engine.captured import filling
 from engine.captured.draft_graphs import DraftGraphs
 from engine.captured.graphs import reserved_bytes
 from engine.captured.intents import (
     Intent,
     as_draft,
-    draws,
     intend,
-    is_filtered,
     shapes_of,
     sizes_to_warm,
     tree_of,
@@ -92,20 +90,20 @@ class CapturedPath:
         step = self.step(intent.size, proposer)
         self._fill(step, sequences, intent, proposer)
         if intent.draft is None:
-            self._propose(step, sequences, proposer)
+            self._propose(step, sequences, intent, proposer)
         laps.lap("draft")
         step.forward.run()
         laps.lap("target")
-        kind = verdict_kind(sequences, intent, proposer)
+        kind = verdict_kind(intent, proposer)
         if kind is None:
             return self._verified_by_the_host(step, sequences, intent, proposer, verifier, laps)
-        step.judge(kind, is_filtered(sequences)).run()
+        step.judge(kind, intent.is_filtered).run()
         step.compact()
         self._report.fetch(step.verdict.whole)
         laps.lap("verify")
         takes_in = self._take_in(step, proposer)
         laps.lap("draft")
-        verification, *drafted = verdicts.read(self._report.wait(), intent.size, len(sequences))
+        verification, *drafted = step.verdict.read(self._report.wait(), len(sequences))
         draft = intent.draft or as_draft(intent, *drafted)
         output = None if takes_in else self._ragged(step, intent.counts, with_logits=False)
         num_rows = len(sequences) + sum(intent.counts)
@@ -161,6 +159,8 @@ class CapturedPath:
     def _fill(self, step: TargetStep, sequences: Sequences[Sequence], intent: Intent, proposer: Proposer) -> None:
         filling.fill(step.inputs, sequences, intent.counts, intent.limits, self._cache.num_slots)
         draft = intent.draft
+        if intent.is_filtered:
+            filling.fill_filters(step.inputs, sequences)
         if draft is not None:
             filling.fill_tokens(step.inputs, draft.tokens, intent.counts)
         if draft is not None and step.size.words:
@@ -186,9 +186,8 @@ class CapturedPath:
             self._rates = config, synthetic_rates(config)
         return self._rates[1]
 
-    def _propose(self, step: TargetStep, sequences: Sequences[Sequence], proposer: Proposer) -> None:
-        method = draws(sequences, proposer)
-        self.graphs(step, proposer).propose(method, method != "greedy" and is_filtered(sequences))
+    def _propose(self, step: TargetStep, sequences: Sequences[Sequence], intent: Intent, proposer: Proposer) -> None:
+        self.graphs(step, proposer).propose(intent.method, intent.method != "greedy" and intent.is_filtered)
         cast(FixedProposer, proposer).host_drafted(sequences, step.size.batch, step.size.depth)
 
     def _take_in(self, step: TargetStep, proposer: Proposer) -> bool:

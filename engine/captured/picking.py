@@ -8,6 +8,7 @@ from engine.captured.verdicts import Inputs, filter_rows
 from engine.drafting.chains import Stepper
 from engine.drafting.children import draw_without_replacement, drawn_from
 from engine.drafting.fixed import Roots
+from engine.filters import per_row, tempered
 from kernels.keyed_noise import reference as noise
 
 
@@ -37,8 +38,8 @@ class Picker(NamedTuple):
         likeliest = logits.topk(count).indices if count > 1 else logits.argmax(-1, keepdim=True)
         if self.method == "greedy":
             return Drafted(likeliest.view(batch, -1), None)
-        heat = self.roots.temperatures[:, None].expand(-1, len(logits) // batch).reshape(-1, 1)
-        scaled = self._kept(logits).double() / heat.where(heat > 0, 1.0)
+        heat = per_row(self.roots.temperatures, len(logits) // batch)
+        scaled = tempered(self._kept(logits), heat)
         gumbel = noise.gumbel(self._keys(depth), logits.shape[1])
         gumbel = gumbel[:, None].expand(-1, len(logits) // batch, -1).reshape(scaled.shape)
         tokens = draw_without_replacement(scaled, gumbel, count).where(heat > 0, likeliest)

@@ -1,6 +1,7 @@
 """Chunks of prompts beside a captured step: a pass each, since a graph of both would need every pair of sizes."""
 
 from collections.abc import Sequence as Sequences
+from dataclasses import replace
 
 import torch
 
@@ -59,15 +60,13 @@ class Prompts:
         output = TargetOutput(
             found[0].logits, {b: torch.cat([each.taps[b] for each in (*before, *found)]) for b in taps}
         )
-        return Outcome(
-            decoded.draft.with_empty(len(ready)),
-            _joined(decoded.verification, first),
-            ready,
-            decoded.num_rows + batch.num_prompt_tokens,
-            decoded.raw_logits,
-            output,
-            decoded.is_compacted,
-            decoded.first_row,
+        return replace(
+            decoded,
+            draft=decoded.draft.with_empty(len(ready)),
+            verification=_joined(decoded.verification, first),
+            ready=ready,
+            num_rows=decoded.num_rows + batch.num_prompt_tokens,
+            output=output,
         )
 
     def _step(self, count: int, taps: Sequences[int]) -> PromptStep:

@@ -50,7 +50,6 @@ class Report:
     """Tensors of the device, int64, read by the host in one copy; their shapes never change."""
 
     def __init__(self, device: torch.device):
-        self._device = device
         self._here: Tensor | None = None
         self._done = torch.cuda.Event() if device.type == "cuda" else None
 

@@ -63,7 +63,7 @@ class TargetStep:
         self.logits = outputs.logits(size.num_rows)
         self.output = TargetOutput(self.logits, {b: outputs.tap(b, size.num_rows) for b in taps})
         self._outputs = outputs
-        self.verdict = Verdict.empty(size, target.device)
+        self.verdict = Verdict(size, target.device)
         self.q: Tensor | None = None
         self.forward = Captured(self._forward, pool)
         self._judges: dict[tuple[str, bool], Captured] = {}

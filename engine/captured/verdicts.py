@@ -1,6 +1,7 @@
 """Verification on the device, for graphs: the rule of the target's law, and the forced one of `synthetic`."""
 
-from typing import NamedTuple
+from itertools import accumulate
+from math import prod
 
 import numpy as np
 import torch
@@ -9,55 +10,46 @@ from torch import Tensor
 from engine.captured.sizes import Size
 from engine.draft import Verification
 from engine.drafting.fixed import Verified
-from engine.filters import DROPPED, keep_all
+from engine.filters import DROPPED, keep_all, per_row, tempered
 from kernels.keyed_noise import reference as noise
 from kernels.verify.op import verify
 
 Inputs = dict[str, Tensor]  # the device's side of what filling.py fills
 
 
-class Verdict(NamedTuple):
-    """One flat tensor that the host reads, and what is where in it."""
+class Verdict:
+    """One flat tensor that the host reads; verified, tokens and parents [B, N] are its parts."""
 
-    whole: Tensor
-    verified: Verified
-    tokens: Tensor
-    parents: Tensor
-
-    @classmethod
-    def empty(cls, size: Size, device: torch.device) -> "Verdict":
-        shapes = _shapes(size)
-        whole = torch.zeros(sum(map(np.prod, shapes)), dtype=torch.int64, device=device)
-        return cls(whole, *_parts(whole, shapes))
+    def __init__(self, size: Size, device: torch.device):
+        batch, depth, nodes = size.batch, size.depth, size.nodes
+        self._shapes = [(batch, depth), (batch, 1 + depth), (batch,), (batch, nodes), (batch, nodes)]
+        self._sizes = [prod(shape) for shape in self._shapes]
+        self._ends = [*accumulate(self._sizes)][:-1]
+        self._is_chain = not size.words
+        self.whole = torch.zeros(sum(self._sizes), dtype=torch.int64, device=device)
+        parts = [part.view(shape) for part, shape in zip(self.whole.split(self._sizes), self._shapes, strict=True)]
+        self.verified, self.tokens, self.parents = Verified(*parts[:3]), parts[3], parts[4]
 
     def write(self, verified: Verified, inputs: Inputs) -> None:
         goals = (*self.verified, self.tokens, self.parents)
         for goal, found in zip(goals, (*verified, inputs["tokens"][:, 1:], inputs["parents"]), strict=True):
             goal.copy_(found)
 
-
-def _shapes(size: Size) -> list[tuple[int, ...]]:
-    batch = size.batch
-    return [(batch, size.depth), (batch, 1 + size.depth), (batch,), (batch, size.nodes), (batch, size.nodes)]
-
-
-def _parts(whole: Tensor, shapes: list[tuple[int, ...]]) -> tuple[Verified, Tensor, Tensor]:
-    pieces = whole.split([int(np.prod(shape)) for shape in shapes])
-    paths, emitted, accepted, tokens, parents = (piece.view(shape) for piece, shape in zip(pieces, shapes, strict=True))
-    return Verified(paths, emitted, accepted), tokens, parents
+    def read(self, whole: np.ndarray, used: int) -> tuple[Verification, list[list[int]], list[list[int]]]:
+        """Of a fetched `whole`, for `used` sequences: the verification, and tokens and parents of all nodes."""
+        pieces = zip(np.split(whole, self._ends), self._shapes, strict=True)
+        paths, emitted, accepted, tokens, parents = (part.reshape(shape)[:used].tolist() for part, shape in pieces)
+        emitted = [row[: 1 + count] for row, count in zip(emitted, accepted, strict=True)]
+        found = None if self._is_chain else [row[:count] for row, count in zip(paths, accepted, strict=True)]
+        return Verification(accepted, emitted, found), tokens, parents
 
 
 def filter_rows(logits: Tensor, inputs: Inputs) -> Tensor:
     """logits [B, Q, V] without what min_p, top_k and top_p drop."""
-    batch, rows, size = logits.shape
-
-    def column(name: str) -> Tensor:
-        return inputs[name][:, None].expand(-1, rows).reshape(-1, 1)
-
-    heat, flat = column("temperatures"), logits.reshape(-1, size)
-    scaled = flat.double() / heat.where(heat > 0, 1.0)
-    kept = keep_all(scaled, column("min_p"), column("top_k"), column("top_p")) > DROPPED
-    return flat.where(kept, DROPPED).view(batch, rows, size)
+    names = ("temperatures", "min_p", "top_k", "top_p")
+    heat, *filters = (per_row(inputs[name], logits.shape[1]) for name in names)
+    flat = logits.flatten(0, 1)
+    return flat.where(keep_all(tempered(flat, heat), *filters) > DROPPED, DROPPED).view(logits.shape)
 
 
 def judge(logits: Tensor, inputs: Inputs, depth: int, q: Tensor | None) -> Verified:
@@ -85,20 +77,6 @@ def force(logits: Tensor, inputs: Inputs) -> Verified:
 def _choice(logits: Tensor, inputs: Inputs, row: Tensor) -> Tensor:
     """logits [B, V] at rows [B, 1] -> the target's choice there [B], as kernels/verify makes it."""
     position = inputs["positions"].gather(1, row)[:, 0] + 1
-    heat = inputs["temperatures"]
-    keys = noise.key(inputs["seeds"], position)
-    scaled = logits.double() / heat.where(heat > 0, 1.0)[:, None]
-    drawn = (scaled + noise.gumbel(keys, logits.shape[1])).float()
-    return drawn.where(heat[:, None] > 0, logits.float()).argmax(-1)
-
-
-def read(whole: np.ndarray, size: Size, used: int) -> tuple[Verification, list[list[int]], list[list[int]]]:
-    """Of a fetched verdict, for `used` sequences: the verification, and tokens and parents of all nodes."""
-    shapes = _shapes(size)
-    ends = np.cumsum([int(np.prod(shape)) for shape in shapes])[:-1]
-    paths, emitted, accepted, tokens, parents = (
-        part.reshape(shape)[:used].tolist() for part, shape in zip(np.split(whole, ends), shapes, strict=True)
-    )
-    emitted = [row[: 1 + count] for row, count in zip(emitted, accepted, strict=True)]
-    found = None if not size.words else [row[:count] for row, count in zip(paths, accepted, strict=True)]
-    return Verification(accepted, emitted, found), tokens, parents
+    heat, keys = inputs["temperatures"][:, None], noise.key(inputs["seeds"], position)
+    drawn = (tempered(logits, heat) + noise.gumbel(keys, logits.shape[1])).float()
+    return drawn.where(heat > 0, logits.float()).argmax(-1)

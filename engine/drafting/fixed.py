@@ -37,18 +37,26 @@ class Roots(NamedTuple):
     seeds: Tensor
     temperatures: Tensor
 
-    def rows(self, first: int, count: int, depths: Tensor | None = None, masks: Tensor | None = None) -> Grid:
-        """`count` rows from `first` rows after the root on: of a chain, or at depths [count] with masks.
+    def chain(self, count: int) -> Grid:
+        """`count` rows from the root on."""
+        rows = self._rows(0, count)
+        return Grid(self.slots, self._there(rows), rows, self.starts + 1, self.lengths * count)
 
-        masks [count, words], or [B, count, words], are of nodes that follow the root's row, which is at depth 0.
+    def level(self, first: int, depth: int, masks: Tensor) -> Grid:
+        """Nodes at `depth` (of the root: 0), in the rows from `first` rows after the root on.
+
+        masks [count, words], or [B, count, words], are of nodes that follow the root's row.
         """
-        offsets = first + torch.arange(count, device=self.slots.device)
-        rows = self.starts[:, None] + offsets
-        positions = rows if depths is None else self.starts[:, None] + depths
-        prefix = self.starts + 1 + (first if masks is None else 0)
-        wide = None if masks is None else masks.expand(len(self.slots), *masks.shape[-2:]).contiguous()
-        there = rows.where(self.lengths[:, None] > 0, -1)
-        return Grid(self.slots, there, positions, prefix, self.lengths * count, wide)
+        count, batch = masks.shape[-2], len(self.slots)
+        rows, positions = self._rows(first, count), (self.starts + depth)[:, None].expand(-1, count)
+        wide = masks.expand(batch, *masks.shape[-2:]).contiguous()
+        return Grid(self.slots, self._there(rows), positions, self.starts + 1, self.lengths * count, wide)
+
+    def _rows(self, first: int, count: int) -> Tensor:
+        return self.starts[:, None] + (first + torch.arange(count, device=self.starts.device))
+
+    def _there(self, rows: Tensor) -> Tensor:
+        return rows.where(self.lengths[:, None] > 0, -1)
 
     def shifted(self, shift: int) -> "Roots":
         """The same for a cache in which the newest token is `shift` positions further on."""
@@ -86,21 +94,16 @@ class RungLevel(NamedTuple):
 
 
 class FixedLevel(NamedTuple):
-    """`level.Level` of trees in tensors: [B * width] rows. first: rows fed before, the root's left out.
-
-    depths [width] below the root, and masks as of Roots.rows.
-    """
+    """`level.Level` of trees in tensors. first: rows fed before, the root's left out; masks as of Roots.level."""
 
     roots: Roots
     depth: int
     first: int
-    width: int
-    depths: Tensor
     masks: Tensor
 
     def spans(self, shift: int) -> FixedRows:
         """See Level.spans."""
-        return self.roots.shifted(shift).rows(1 + self.first, self.width, self.depths, self.masks)
+        return self.roots.shifted(shift).level(1 + self.first, 1 + self.depth, self.masks)
 
 
 class Verified(NamedTuple):

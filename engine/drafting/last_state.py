@@ -14,6 +14,8 @@ from engine.drafting.trained import TrainedProposer
 from engine.errors import ConfigError
 from engine.models.decoder import FINAL, TargetOutput
 from engine.speculative_config import SpeculativeConfig
+from kernels.draft_inputs.op import draft_inputs
+from kernels.draft_inputs.reference import DraftInputs
 
 
 class LastStateProposer(TrainedProposer):
@@ -45,8 +47,8 @@ class LastStateProposer(TrainedProposer):
 
     def take_in(self, roots: Roots, verified: Verified, output: TargetOutput, num_rows: int) -> None:
         """See FixedProposer."""
-        last = last_rows(verified, num_rows)
-        self._states.index_copy_(0, roots.states, output.taps[FINAL].index_select(0, last))
+        pairs = DraftInputs(*draft_inputs(*verified, roots.starts, roots.slots, num_rows, 0))  # it has no cache
+        self._states.index_copy_(0, roots.states, output.taps[FINAL].index_select(0, pairs.last_rows))
 
     def refuse_beyond(self, depth: int, what: str) -> None:
         """Raise where more tokens are asked for than the checkpoint can draft."""
@@ -59,11 +61,3 @@ class LastStateProposer(TrainedProposer):
 
     def _index(self, values: list[int]) -> Tensor:
         return torch.tensor(values, dtype=torch.int64, device=self._states.device)
-
-
-def last_rows(verified: Verified, num_rows: int) -> Tensor:
-    """[B] the row of the target's step that the last accepted node of a sequence is in, or its root."""
-    nodes = torch.nn.functional.pad(verified.paths, (1, 0), value=-1)
-    newest = nodes.gather(1, verified.num_accepted.clamp_min(0)[:, None])[:, 0]
-    first = torch.arange(len(newest), device=newest.device) * num_rows
-    return first + 1 + newest

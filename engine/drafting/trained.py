@@ -2,6 +2,7 @@
 
 from collections.abc import Hashable
 from collections.abc import Sequence as Sequences
+from functools import cached_property
 from typing import ClassVar
 
 from engine.draft import Draft
@@ -44,7 +45,7 @@ class TrainedProposer(Proposer):
         chosen = [sequences[i] for i in drafting]
         return self.draft(chosen, [limits[i] for i in drafting]).among(len(sequences), drafting)
 
-    @property
+    @cached_property  # asked several times a step
     def fixed_key(self) -> Hashable | None:
         captured = self.config.enforce_eager is not True and self.host.target.kernels == "fused"
         kind = self.fixed_kind() if captured else None

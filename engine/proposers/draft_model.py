@@ -80,7 +80,7 @@ class DraftModelProposer(TrainedProposer):
     def fixed_stepper(self, roots: Roots) -> "DecoderStepper":
         """See FixedProposer: the newest token and the one before it, whether that was missing or not."""
         tokens = torch.stack([roots.before, roots.tokens], 1).flatten()
-        logits = self._fed(tokens, roots.shifted(-1).rows(0, 2))
+        logits = self._fed(tokens, roots.shifted(-1).chain(2))
         return DecoderStepper(self, logits[1::2])
 
     def take_in(self, roots: Roots, verified: Verified, output: TargetOutput, num_rows: int) -> None:

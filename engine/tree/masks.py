@@ -26,7 +26,12 @@ def words_of(mask: int, count: int) -> list[int]:
 
 def num_words(masks: Iterable[int]) -> int:
     """How many words the longest of these masks takes, at least one."""
-    return -(-max((1, *(mask.bit_length() for mask in masks))) // NUM_BITS)
+    return words_for(max((mask.bit_length() for mask in masks), default=0))
+
+
+def words_for(num_nodes: int) -> int:
+    """How many words masks of so many nodes take, at least one."""
+    return max(-(-num_nodes // NUM_BITS), 1)
 
 
 def mask_words(masks: Sequence[int], device: torch.device | None = None) -> Tensor:
