@@ -9,7 +9,7 @@ from torch import Tensor
 
 from engine.errors import ConfigError
 from engine.models.config import read_raw_config
-from engine.models.loader import STANDARD, Weights
+from engine.models.loader import STANDARD, Weights, place
 from engine.models.quantized.reader import QuantizedWeights
 from engine.models.quantized.stored import read_stored
 from engine.models.tensor_files import Part
@@ -42,8 +42,7 @@ class DummyWeights(Weights):
         into: Tensor | None = None,
     ) -> Tensor:
         whole = _make(name, shape, dtype, device)
-        tensor = whole if part is None else whole[part].contiguous()
-        return tensor if into is None else into.copy_(tensor.reshape(into.shape))
+        return place(whole if part is None else whole[part], dtype, device, into)
 
     def finish(self, skips: tuple[str, ...] = (), within: tuple[str, ...] = ("",)) -> None:
         """Nothing can be left over."""
